@@ -1,0 +1,139 @@
+/**
+ * The engines that compute a merge, tile by tile. A tile is a run of elements of one tensor. An engine owns the memory
+ * of a workspace: callers fill its input views with bytes as they lie in the checkpoints (any float dtype), call one
+ * operation, and read the output views. Views stay valid for the life of the workspace; the next call overwrites them.
+ *
+ * Three engines, one battery of tests (test/conformance/kernels.ts): `simd` (WebAssembly, default), `scalar` (plain
+ * TypeScript, the readable reference) and `tfjs` (TensorFlow.js operations). They agree bit for bit on every output and
+ * mask; their sums may differ by rounding, below 1e-6 relative. SEMANTICS: docs/semantics.md.
+ */
+import type { FloatDtype, OutputDtype } from '../dtype.js';
+
+export const ENGINE_NAMES = ['simd', 'scalar', 'tfjs'] as const;
+export type EngineName = (typeof ENGINE_NAMES)[number];
+
+/** sgn(0) in the election: `zero` is the paper's reading, `negative` the official code's. */
+export type ZeroSign = 'zero' | 'negative';
+
+/**
+ * Elements over which sums are accumulated before they are added up in index order. Fixed: it is a multiple of every
+ * block an engine works in, and the unit of determinism, so reads and threads may only split at its multiples.
+ */
+export const TILE_ELEMENTS = 65_536;
+
+/** Per task, in this order, f64; C is where task vector and unified vector have opposite signs, M where the same. */
+export const TASK_SUMS = [
+  'abs_tau', // Σ|τ|
+  'tau_sq', // Στ²
+  'masked_abs_u', // Σ_M|u|
+  'masked_u_sq', // Σ_M u²
+  'aligned_product', // Σ_M|τ||u|
+  'conflict_product', // Σ_C|τ||u|
+  'aligned', // #M
+  'conflicts', // #C
+] as const;
+export type TaskSums = Record<(typeof TASK_SUMS)[number], number>;
+
+/** Per tile, after all tasks' sums. */
+export const UNIFIED_SUMS = ['abs_u', 'u_sq'] as const; // Σ|u|, Σu²
+
+/** Length of a tile's sums: `TASK_SUMS` of task 0, of task 1, …, then `UNIFIED_SUMS`. */
+export function sumsLength(tasks: number): number {
+  return tasks * TASK_SUMS.length + UNIFIED_SUMS.length;
+}
+
+export interface MergeLayout {
+  /** N, at least 1. */
+  readonly tasks: number;
+  /** Most elements of one call; a multiple of TILE_ELEMENTS. */
+  readonly elements: number;
+  /** Any input is F64: inputs need 8 bytes an element, else 4. */
+  readonly wide: boolean;
+}
+
+export interface TileInput {
+  /** Elements of this tile, 1 … layout.elements. */
+  readonly n: number;
+  readonly base: FloatDtype;
+  /** Length N. */
+  readonly tasks: readonly FloatDtype[];
+}
+
+export interface EmrTile extends TileInput {
+  readonly zeroSign: ZeroSign;
+  /**
+   * u is elected in f32 and rounded to this dtype (nearest even); masks and sums are those of the rounded u, which is
+   * the one that reconstruction will read.
+   */
+  readonly output: OutputDtype;
+}
+
+export interface LinearTile extends TileInput {
+  /**
+   * `task_vectors`: W = W_pre + (…((c_1·τ_1) + c_2·τ_2) + … + c_N·τ_N), each product and sum rounded to f32.
+   * `weights`: W = (…((c_1·W_1) + c_2·W_2) + … + c_N·W_N) / divisor, likewise.
+   */
+  readonly of: 'task_vectors' | 'weights';
+  /** c_t as f32, length N. */
+  readonly coefficients: Float32Array;
+  readonly divisor: number;
+  /** W is computed in f32 and rounded to this dtype. */
+  readonly output: FloatDtype;
+}
+
+/** What a call found wrong with its input; indices are within the tile. */
+export interface TileFault {
+  readonly kind: 'non_finite' | 'overflow';
+  /** 0 is the base, t the task t (1 … N); for `overflow` the task whose τ is beyond f32. */
+  readonly input: number;
+  readonly index: number;
+}
+
+export interface MergeWorkspace {
+  /** Where the bytes of input 0 (base) or t (task t) go: exactly n × size of dtype. Fill before every operation. */
+  input(slot: number, n: number, dtype: FloatDtype): Uint8Array;
+  /**
+   * Elects u, masks and sums (paper Eqs. 1–3, Algorithm 1). Returns a fault, the one of lowest index (of lowest input
+   * at that index), if an input is not finite or a task vector overflows; outputs are then undefined.
+   */
+  emr(tile: EmrTile): TileFault | undefined;
+  /** A linear combination; its sums are taken with u = W − W_pre, W as rounded to the output dtype. */
+  linear(tile: LinearTile): TileFault | undefined;
+  /** Bytes of u (after `emr`) or W (after `linear`), n × size of dtype. */
+  output(n: number, dtype: FloatDtype): Uint8Array;
+  /** ⌈n/8⌉ bytes, LSB first, padding bits 0 (after `emr` or `linear`). t is 0 … N−1. */
+  mask(task: number, n: number): Uint8Array;
+  /**
+   * Sums of the last call: one row of `sumsLength(N)` for each started TILE_ELEMENTS of the n elements, rows one after
+   * the other.
+   */
+  sums(n: number): Float64Array;
+}
+
+export interface ReconstructTile {
+  readonly n: number;
+  readonly base: FloatDtype;
+  readonly unified: OutputDtype;
+  readonly output: FloatDtype;
+  /** λ_t; rounded to f32 before use. */
+  readonly rescaler: number;
+}
+
+export interface ReconstructWorkspace {
+  /** Views to fill: n × size of dtype. */
+  base(n: number, dtype: FloatDtype): Uint8Array;
+  unified(n: number, dtype: OutputDtype): Uint8Array;
+  /** ⌈n/8⌉ bytes; bit 0 of byte 0 belongs to element 0. */
+  mask(n: number): Uint8Array;
+  /**
+   * Ŵ = W_pre + λ·u where the mask is 1 (f32, one rounding to the output dtype), W_pre's own bits where it is 0 (cast
+   * once if the dtypes differ). F64 base and output: W_pre's f64 bits where the mask is 0. Returns the bytes.
+   */
+  run(tile: ReconstructTile): Uint8Array;
+}
+
+export interface Engine {
+  readonly name: EngineName;
+  createMerge(layout: MergeLayout): MergeWorkspace;
+  createReconstruct(elements: number): ReconstructWorkspace;
+}
