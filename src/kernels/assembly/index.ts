@@ -1,0 +1,1 @@
+export { shrinkF64 } from './shrink-f64';
