@@ -1,0 +1,83 @@
+import type { FileHandle } from 'node:fs/promises';
+import { statfs } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { EmrError } from '../errors.js';
+import { coded, fsError } from './fs-errors.js';
+import { fileInfo } from './fs-info.js';
+import { openTemp, type TempFile } from './fs-temp.js';
+import type { ObjectInfo, ObjectWriter } from './types.js';
+
+/** One write may take less than it was given, a nearly full disk for one. */
+export async function writeAll(handle: FileHandle, bytes: Uint8Array, position: number): Promise<void> {
+  for (let done = 0; done < bytes.byteLength; ) {
+    const { bytesWritten } = await handle.write(bytes, done, bytes.byteLength - done, position + done);
+    done += bytesWritten;
+  }
+}
+
+export function incomplete(key: string, announced: number, written: number): EmrError {
+  return new EmrError('upload_incomplete', `${announced} bytes were announced and ${written} written.`, {
+    key,
+    announced,
+    written,
+  });
+}
+
+/** Gives the file its size, which reserves nothing: so that a lack of room shows now, the free space is asked too. */
+async function giveSize(temp: TempFile, bytes: number): Promise<void> {
+  const { bavail, bsize, blocks } = await statfs(dirname(temp.path));
+  // Some file systems without a size of their own report no blocks at all.
+  if (blocks > 0 && bytes > bavail * bsize) throw Object.assign(new Error('no room'), { code: 'ENOSPC' });
+  await temp.handle.truncate(bytes);
+}
+
+/** The store's `openWriter` for a folder; `root` is a real path. */
+export async function fileWriter(root: string, key: string, bytes: number): Promise<ObjectWriter> {
+  const temp = await openTemp(root, key);
+  try {
+    await giveSize(temp, bytes);
+  } catch (error) {
+    await temp.discard();
+    throw fsError(error, key);
+  }
+  let written = 0;
+  let byPath = false;
+  let ended = false;
+
+  const finish = async (): Promise<ObjectInfo> => {
+    const stats = await temp.handle.stat({ bigint: true });
+    // What threads write to the path is theirs to count; the file's size must still be the announced one.
+    const held = byPath ? Number(stats.size) : written;
+    if (held !== bytes) throw incomplete(key, bytes, held);
+    await temp.replace();
+    return fileInfo(key, stats);
+  };
+
+  return {
+    get path() {
+      byPath = true;
+      return temp.path;
+    },
+    async write(chunk) {
+      const end = written + chunk.byteLength;
+      if (end > bytes) throw incomplete(key, bytes, end);
+      await coded(key, () => writeAll(temp.handle, chunk, written));
+      written = end;
+    },
+    async finish() {
+      if (ended) throw new EmrError('internal', 'The object was finished or aborted before.', { key });
+      ended = true;
+      try {
+        return await finish();
+      } catch (error) {
+        await temp.discard();
+        throw fsError(error, key);
+      }
+    },
+    async abort() {
+      if (ended) return;
+      ended = true;
+      await coded(key, () => temp.discard());
+    },
+  };
+}

@@ -1,0 +1,193 @@
+import { constants } from 'node:fs';
+import { access, mkdir, open, realpath, rm, stat, unlink } from 'node:fs/promises';
+import { dirname, join, resolve } from 'node:path';
+import { EmrError } from '../errors.js';
+import { coded, fsError, isAbsent } from './fs-errors.js';
+import { fileInfo } from './fs-info.js';
+import { listFiles } from './fs-list.js';
+import { realInside, removeEmpty, syncDirectory } from './fs-paths.js';
+import { fileReader } from './fs-reader.js';
+import { openTemp } from './fs-temp.js';
+import { fileWriter, writeAll } from './fs-writer.js';
+import { checkDeletePrefix, checkKey, checkPrefix } from './keys.js';
+import { SMALL_OBJECT_BYTES, tooLarge } from './small.js';
+import { until } from './source.js';
+import type { ObjectInfo, ObjectReader, Store } from './types.js';
+
+/** Large enough that system calls do not count, small enough to stay in the processor's cache. */
+const READ_BYTES = 1 << 20;
+
+export interface FileStoreOptions {
+  /** The folder; made at the first write if it is not there. */
+  readonly root: string;
+  /** For files that others own, registered where they lie: everything that writes is `source_not_allowed`. */
+  readonly readOnly?: boolean;
+}
+
+/**
+ * Objects as files below a folder. A file is written beside its target under a temporary name, synced, and only then
+ * named; links that lead out of the folder are not followed.
+ */
+export function createFileStore({ root: given, readOnly = false }: FileStoreOptions): Store {
+  const root = resolve(given);
+  const mode = readOnly ? constants.R_OK : constants.R_OK | constants.W_OK;
+
+  const forWriting = async (key: string) => {
+    if (readOnly) throw new EmrError('source_not_allowed', 'This store is only read.', { key });
+    await mkdir(root, { recursive: true });
+    return realpath(root);
+  };
+  const pathOf = async (key: string) => realInside(await realpath(root), join(root, key));
+
+  const openReader = async (key: string): Promise<ObjectReader> => {
+    // The path has no link left; O_NOFOLLOW refuses one that is put there meanwhile, O_NONBLOCK does not wait on a pipe.
+    const handle = await open(await pathOf(key), constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+    try {
+      if (!(await handle.stat()).isFile()) throw new EmrError('not_found', 'The store has no such object.', { key });
+      return await fileReader(handle, key);
+    } catch (error) {
+      await handle.close();
+      throw error;
+    }
+  };
+
+  const put = async (key: string, source: AsyncIterable<Uint8Array>): Promise<ObjectInfo> => {
+    const temp = await coded(key, async () => openTemp(await forWriting(key), key));
+    try {
+      let written = 0;
+      for await (const chunk of source) {
+        await coded(key, () => writeAll(temp.handle, chunk, written));
+        written += chunk.byteLength;
+      }
+      return await coded(key, async () => {
+        const stats = await temp.handle.stat({ bigint: true });
+        await temp.replace();
+        return fileInfo(key, stats);
+      });
+    } catch (error) {
+      await temp.discard();
+      throw error; // the source's own error as it is
+    }
+  };
+
+  return {
+    config: { kind: 'file', root },
+    readBytes: READ_BYTES,
+
+    async stat(key) {
+      checkKey(key);
+      try {
+        const stats = await stat(await pathOf(key), { bigint: true });
+        return stats.isFile() ? fileInfo(key, stats) : undefined;
+      } catch (error) {
+        if (isAbsent(error)) return undefined;
+        throw fsError(error, key);
+      }
+    },
+
+    async openReader(key) {
+      checkKey(key);
+      try {
+        return await openReader(key);
+      } catch (error) {
+        if (!isAbsent(error)) throw fsError(error, key);
+        throw new EmrError('not_found', 'The store has no such object.', { key }, { cause: error });
+      }
+    },
+
+    async readSmall(key, limit = SMALL_OBJECT_BYTES) {
+      checkKey(key);
+      let reader: ObjectReader;
+      try {
+        reader = await openReader(key);
+      } catch (error) {
+        if (isAbsent(error) || (error instanceof EmrError && error.code === 'not_found')) return undefined;
+        throw fsError(error, key);
+      }
+      try {
+        if (reader.bytes > limit) throw tooLarge(key, reader.bytes, limit);
+        const bytes = Buffer.alloc(reader.bytes);
+        await reader.read(bytes, 0);
+        return bytes;
+      } finally {
+        await reader.close();
+      }
+    },
+
+    async create(key, bytes) {
+      checkKey(key);
+      return coded(key, async () => {
+        const temp = await openTemp(await forWriting(key), key);
+        try {
+          await writeAll(temp.handle, bytes, 0);
+          return await temp.create();
+        } catch (error) {
+          await temp.discard();
+          throw error;
+        }
+      });
+    },
+
+    async openWriter(key, bytes) {
+      checkKey(key);
+      return coded(key, async () => fileWriter(await forWriting(key), key, bytes));
+    },
+
+    async put(key, source, options = {}) {
+      return put(checkKey(key), until(source, options.signal));
+    },
+
+    async *list(prefix, options = {}) {
+      checkPrefix(prefix);
+      try {
+        yield* listFiles(await realpath(root), prefix, options.delimiter ?? false);
+      } catch (error) {
+        if (!isAbsent(error)) throw fsError(error, prefix);
+      }
+    },
+
+    async delete(key) {
+      checkKey(key);
+      await coded(key, async () => {
+        const real = await forWriting(key);
+        try {
+          const directory = await realInside(real, dirname(join(real, key)));
+          await unlink(join(real, key));
+          await syncDirectory(directory);
+        } catch (error) {
+          if (!isAbsent(error)) throw error;
+        }
+        await removeEmpty(real, dirname(join(real, key)));
+      });
+    },
+
+    async deletePrefix(prefix) {
+      checkDeletePrefix(prefix);
+      await coded(prefix, async () => {
+        const real = await forWriting(prefix);
+        const directory = join(real, prefix.slice(0, -1));
+        try {
+          // Not a file of that name, which is an object outside the prefix.
+          if (!(await stat(await realInside(real, directory))).isDirectory()) return;
+          // Writers may still add files: the directory is then not empty at first.
+          await rm(directory, { recursive: true, force: true, maxRetries: 5, retryDelay: 20 });
+          await syncDirectory(dirname(directory));
+        } catch (error) {
+          if (!isAbsent(error)) throw error;
+        }
+        await removeEmpty(real, dirname(directory));
+      });
+    },
+
+    async check() {
+      try {
+        if (!readOnly) await mkdir(root, { recursive: true });
+        await access(root, mode | constants.X_OK);
+      } catch (cause) {
+        throw new EmrError('store_unavailable', 'The folder of the store cannot be used.', {}, { cause });
+      }
+    },
+
+    async close() {},
+  };
+}

@@ -1,0 +1,11 @@
+import { createFileStore } from './fs.js';
+import type { Store, StoreConfig } from './types.js';
+
+export { parseStoreUrl, type StoreUrlOptions } from './url.js';
+
+/** The store of `config`. The S3 SDK is loaded only where it is used: it takes longer to load than all else here. */
+export async function openStore(config: StoreConfig): Promise<Store> {
+  if (config.kind === 'file') return createFileStore({ root: config.root });
+  const { createS3Store } = await import('./s3.js');
+  return createS3Store(config);
+}
