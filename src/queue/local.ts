@@ -48,7 +48,7 @@ export function createLocalQueue(options: QueueOptions = {}): MergeQueue {
     entry.starts += 1;
     entry.runner = worker.runner;
     entry.progress = undefined;
-    const outcome = await worker.runner.run(entry.job, (progress) => {
+    const outcome = await worker.runner.run(jobKey(entry.job), entry.job, (progress) => {
       if (entry.runner === worker.runner) entry.progress = progress;
     });
     await settle(worker, entry, outcome);

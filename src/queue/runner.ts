@@ -8,16 +8,17 @@ export type Outcome =
   | { readonly kind: 'failed'; readonly error: unknown };
 
 export interface Runner {
-  run(job: Job, progress: (progress: Progress) => void, tag?: string): Promise<Outcome>;
-  /** Aborts the attempts of this job (with `tag`, only those) with reason `cancelled`; whether there was any. */
-  cancel(key: string, tag?: string): boolean;
+  run(key: string, job: Job, progress: (progress: Progress) => void): Promise<Outcome>;
+  /** Aborts the attempts under this key with reason `cancelled`. */
+  cancel(key: string): void;
+  /** The keys of the attempts that run now. */
+  running(): string[];
   /** Aborts every attempt with reason `shutdown` and waits for it, at most the grace time. Later `run`s do not start. */
   stop(): Promise<void>;
 }
 
 interface Attempt {
   readonly key: string;
-  readonly tag: string | undefined;
   readonly controller: AbortController;
   readonly ended: Promise<Outcome>;
   readonly abandon: () => void;
@@ -36,7 +37,7 @@ export function createRunner(handler: JobHandler, graceMs: number): Runner {
   const attempts = new Set<Attempt>();
   let stopped = false;
 
-  function begin(job: Job, progress: (progress: Progress) => void, tag: string | undefined): Attempt {
+  function begin(key: string, job: Job, progress: (progress: Progress) => void): Attempt {
     const controller = new AbortController();
     const { signal } = controller;
     const handled = Promise.resolve()
@@ -50,13 +51,13 @@ export function createRunner(handler: JobHandler, graceMs: number): Runner {
     const abandoned = new Promise<Outcome>((resolve) => {
       abandon = () => resolve({ kind: signal.reason as CancelReason });
     });
-    return { key: jobKey(job), tag, controller, ended: Promise.race([handled, abandoned]), abandon };
+    return { key, controller, ended: Promise.race([handled, abandoned]), abandon };
   }
 
   return {
-    async run(job, progress, tag) {
+    async run(key, job, progress) {
       if (stopped) return { kind: 'shutdown' };
-      const attempt = begin(job, progress, tag);
+      const attempt = begin(key, job, progress);
       attempts.add(attempt);
       try {
         return await attempt.ended;
@@ -65,10 +66,14 @@ export function createRunner(handler: JobHandler, graceMs: number): Runner {
       }
     },
 
-    cancel(key, tag) {
-      const found = [...attempts].filter((a) => a.key === key && (tag === undefined || a.tag === tag));
-      for (const attempt of found) attempt.controller.abort('cancelled' satisfies CancelReason);
-      return found.length > 0;
+    cancel(key) {
+      for (const attempt of attempts) {
+        if (attempt.key === key) attempt.controller.abort('cancelled' satisfies CancelReason);
+      }
+    },
+
+    running() {
+      return [...attempts].map((attempt) => attempt.key);
     },
 
     async stop() {

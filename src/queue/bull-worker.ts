@@ -1,0 +1,102 @@
+/** One BullMQ worker: takes jobs from Redis, runs them with a handler, and hands them back when it is closed. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { UnrecoverableError, WaitingError, Worker } from 'bullmq';
+import { instanceOf, type MergeJob, QUEUE_NAME, readJob } from './bull-job.js';
+import type { Cancels } from './cancels.js';
+import { type QueueOptions, tellExhausted } from './options.js';
+import { workerConnection } from './redis.js';
+import { createRunner } from './runner.js';
+import { throttle } from './throttle.js';
+import type { JobHandler, Progress, QueueWorker, WorkerOptions } from './types.js';
+
+/**
+ * A worker that dies is noticed after the lock and up to two checks: 10–20 s. The lock is renewed every 5 s on the main
+ * thread, which never works for long. A job may lose three workers before it counts as the one that kills them.
+ */
+const STALL = { lockDuration: 10_000, stalledInterval: 5000, maxStalledCount: 3 } as const;
+/** Wait before a command that failed with its connection is tried again. */
+const RUN_RETRY_MS = 1000;
+/** Four times a second is what a person can follow. */
+const PROGRESS_MS = 250;
+/** How long BullMQ may take to close after its jobs have ended; it has no deadline of its own. */
+const CLOSE_MS = 2000;
+
+export interface BullWorkerContext extends Required<Pick<QueueOptions, 'closeGraceMs' | 'log'>> {
+  readonly url: string;
+  readonly prefix: string;
+  readonly cancels: Cancels;
+}
+
+export function startBullWorker(
+  { url, prefix, cancels, closeGraceMs, log }: BullWorkerContext,
+  handler: JobHandler,
+  options: WorkerOptions,
+): QueueWorker {
+  const connection = workerConnection(url, log);
+  const subscriber = workerConnection(url, log);
+  const runner = createRunner(handler, closeGraceMs);
+  const exhausted = new Set<Promise<void>>();
+  cancels.listen(subscriber, connection, runner.running, runner.cancel);
+
+  async function process(bullJob: MergeJob, token: string | undefined): Promise<void> {
+    const job = readJob(bullJob.data);
+    if (!job) return log('A job with unreadable data was dropped', bullJob.id);
+    const instance = instanceOf(bullJob);
+    const progress = throttle<Progress>((value) => {
+      bullJob.updateProgress(value).catch((error) => log('Progress was not sent', error));
+    }, PROGRESS_MS);
+    const attempt = runner.run(instance, job, progress.push);
+    // A cancel that came before this process began to run the job was broadcast to nobody.
+    cancels.wasAnnounced(connection, instance).then(
+      (announced) => announced && runner.cancel(instance),
+      (error) => log('Could not look for a cancel', error),
+    );
+    const outcome = await attempt;
+    progress.stop();
+    if (outcome.kind === 'shutdown') {
+      await bullJob.moveToWait(token);
+      throw new WaitingError();
+    }
+    if (outcome.kind === 'failed') {
+      const last = bullJob.attemptsMade + 1 >= (bullJob.opts.attempts ?? 1);
+      if (last) await tellExhausted(options, job, outcome.error, log);
+      // Wrapped: some error classes are commands to BullMQ.
+      throw new Error('The handler rejected', { cause: outcome.error });
+    }
+  }
+
+  const worker = new Worker<unknown, void>(QUEUE_NAME, process, {
+    connection,
+    prefix,
+    concurrency: options.concurrency ?? 1,
+    runRetryDelay: RUN_RETRY_MS,
+    ...STALL,
+  });
+  worker.on('error', (error) => log('Queue worker', error));
+  worker.on('failed', (bullJob, error) => {
+    // Only BullMQ itself throws this one here: the job has lost too many workers.
+    const job = error instanceof UnrecoverableError && readJob(bullJob?.data);
+    if (!job) return;
+    const told: Promise<void> = tellExhausted(options, job, error, log).then(() => void exhausted.delete(told));
+    exhausted.add(told);
+  });
+
+  async function close(): Promise<void> {
+    // From here on the worker takes no job; it ends when those that run have been handed back.
+    const closed = worker.close();
+    await runner.stop();
+    const inTime = await Promise.race([closed.then(() => true), sleep(CLOSE_MS, false, { ref: true })]);
+    connection.disconnect();
+    subscriber.disconnect();
+    if (!inTime) await worker.getBackend().close(true);
+    await Promise.all(exhausted);
+  }
+
+  let closing: Promise<void> | undefined;
+  return {
+    close() {
+      closing ??= close();
+      return closing;
+    },
+  };
+}

@@ -1,0 +1,118 @@
+/** The queue of many processes: BullMQ on Redis. It holds ids only; a flushed Redis loses nothing (see the reconciler). */
+import { Queue } from 'bullmq';
+import { EmrError } from '../errors.js';
+import { instanceOf, type MergeJob, QUEUE_NAME, readProgress } from './bull-job.js';
+import { startBullWorker } from './bull-worker.js';
+import { createCancels } from './cancels.js';
+import { QUEUE_DEFAULTS, type QueueOptions } from './options.js';
+import { producerConnection, withoutRepeats } from './redis.js';
+import { jobKey } from './runner.js';
+import type { Job, MergeQueue, QueueWorker } from './types.js';
+
+export interface BullQueueOptions extends QueueOptions {
+  /** `redis://[user:password@]host:port[/db]`, or `rediss:` for TLS. */
+  readonly url: string;
+  /** Before every key; services that share a Redis need different ones. */
+  readonly prefix?: string;
+}
+
+const WAITING: readonly string[] = ['waiting', 'delayed', 'prioritized'];
+
+export function createBullQueue(options: BullQueueOptions): MergeQueue {
+  const { url, prefix, maxAttempts, backoffMs, closeGraceMs, ...rest } = {
+    ...QUEUE_DEFAULTS,
+    prefix: 'emr',
+    ...options,
+  };
+  const log = withoutRepeats(rest.log);
+  const connection = producerConnection(url, log);
+  const cancels = createCancels(prefix, (error) => log('Cancel channel', error));
+  const workers = new Set<QueueWorker>();
+  // Without `skipVersionCheck` a Queue that is made while Redis is away rejects for good, also when Redis is back.
+  const queue = new Queue<unknown, void>(QUEUE_NAME, {
+    connection,
+    prefix,
+    skipWaitingForReady: true,
+    skipVersionCheck: true,
+    defaultJobOptions: {
+      attempts: maxAttempts,
+      backoff: { type: 'exponential', delay: backoffMs },
+      // Outcomes are facts in the store, and a job that is done must be addable again.
+      removeOnComplete: true,
+      removeOnFail: true,
+    },
+  });
+  queue.on('error', (error) => log('Queue', error));
+
+  async function ask<T>(question: () => Promise<T>): Promise<T> {
+    try {
+      return await question();
+    } catch (cause) {
+      if (cause instanceof EmrError) throw cause;
+      throw new EmrError('queue_unavailable', 'Redis does not answer as it should; try again later.', {}, { cause });
+    }
+  }
+
+  const find = (job: Job): Promise<MergeJob | undefined> => queue.getJob(jobKey(job));
+
+  return {
+    enqueue: (job) =>
+      ask(async () => {
+        await queue.add('merge', { namespace: job.namespace, id: job.id }, { jobId: jobKey(job) });
+      }),
+
+    status: (job) =>
+      ask(async () => {
+        const found = await find(job);
+        const state = await found?.getState();
+        if (!found || (state !== 'active' && !WAITING.includes(state!))) return undefined;
+        const progress = readProgress(found.progress);
+        return {
+          state: state === 'active' ? 'active' : 'waiting',
+          attempts: found.attemptsStarted,
+          ...(progress && { progress }),
+        };
+      }),
+
+    cancel: (job) =>
+      ask(async () => {
+        const found = await find(job);
+        if (!found) return 'absent';
+        const state = await found.getState();
+        // 0: a worker has taken it since.
+        if (WAITING.includes(state) && (await queue.remove(found.id!)) === 1) return 'removed';
+        if (state !== 'active' && !WAITING.includes(state)) return 'absent';
+        await cancels.announce(connection, instanceOf(found));
+        return 'signalled';
+      }),
+
+    async work(handler, workerOptions = {}) {
+      const worker = startBullWorker({ url, prefix, cancels, closeGraceMs, log }, handler, workerOptions);
+      const tracked: QueueWorker = {
+        async close() {
+          workers.delete(tracked);
+          await worker.close();
+        },
+      };
+      workers.add(tracked);
+      return tracked;
+    },
+
+    check: () =>
+      ask(async () => {
+        await connection.ping();
+      }),
+
+    counts: () =>
+      ask(async () => {
+        const { active = 0, ...waiting } = await queue.getJobCounts('active', 'wait', 'delayed', 'prioritized');
+        return { waiting: Object.values(waiting).reduce((sum, n) => sum + n, 0), active };
+      }),
+
+    async close() {
+      await Promise.all([...workers].map((worker) => worker.close()));
+      await queue.close();
+      connection.disconnect();
+    },
+  };
+}

@@ -1,0 +1,26 @@
+/** Calls `send` with the latest value at most once per `intervalMs`: the first at once, the last one surely. */
+export function throttle<T>(send: (value: T) => void, intervalMs: number): { push(value: T): void; stop(): void } {
+  let timer: NodeJS.Timeout | undefined;
+  let pending: { value: T } | undefined;
+
+  function flush(): void {
+    timer = undefined;
+    if (!pending) return;
+    const { value } = pending;
+    pending = undefined;
+    timer = setTimeout(flush, intervalMs);
+    send(value);
+  }
+
+  return {
+    push(value) {
+      pending = { value };
+      if (!timer) flush();
+    },
+    /** Drops what was not sent. */
+    stop() {
+      clearTimeout(timer);
+      pending = undefined;
+    },
+  };
+}
