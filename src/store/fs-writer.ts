@@ -5,6 +5,7 @@ import { EmrError } from '../errors.js';
 import { coded, fsError } from './fs-errors.js';
 import { fileInfo } from './fs-info.js';
 import { openTemp, type TempFile } from './fs-temp.js';
+import { incomplete } from './incomplete.js';
 import type { ObjectInfo, ObjectWriter } from './types.js';
 
 /** One write may take less than it was given, a nearly full disk for one. */
@@ -13,14 +14,6 @@ export async function writeAll(handle: FileHandle, bytes: Uint8Array, position: 
     const { bytesWritten } = await handle.write(bytes, done, bytes.byteLength - done, position + done);
     done += bytesWritten;
   }
-}
-
-export function incomplete(key: string, announced: number, written: number): EmrError {
-  return new EmrError('upload_incomplete', `${announced} bytes were announced and ${written} written.`, {
-    key,
-    announced,
-    written,
-  });
 }
 
 /** Gives the file its size, which reserves nothing: so that a lack of room shows now, the free space is asked too. */

@@ -1,1 +1,2 @@
-export { shrinkF64 } from './shrink-f64';
+export { narrowBf16, narrowF16, narrowF64, widenBf16, widenF16, widenF32 } from './cast';
+export { emr } from './emr';

@@ -1,0 +1,52 @@
+import { EmrError } from '../errors.js';
+import type { Store } from '../store/types.js';
+import { readFact } from './facts.js';
+import { keys } from './keys.js';
+import { type CheckpointRecord, checkpointRecord } from './records.js';
+
+export interface CheckpointCatalog {
+  /** `unknown_checkpoint` if there is none. */
+  get(namespace: string, name: string): Promise<CheckpointRecord>;
+  find(namespace: string, name: string): Promise<CheckpointRecord | undefined>;
+  /** In order of name, those after `after`; at most `limit`, and whether there are more. */
+  list(
+    namespace: string,
+    page: { after?: string; limit: number },
+  ): Promise<{ items: CheckpointRecord[]; more: boolean }>;
+  /** Removes record and uploaded files; files that were registered in place are left alone. */
+  delete(namespace: string, name: string): Promise<void>;
+}
+
+export function createCheckpointCatalog(store: Store): CheckpointCatalog {
+  const find = (namespace: string, name: string) =>
+    readFact(store, keys.checkpointRecord(namespace, name), checkpointRecord);
+
+  return {
+    find,
+    async get(namespace, name) {
+      const record = await find(namespace, name);
+      if (record) return record;
+      throw new EmrError('unknown_checkpoint', `There is no checkpoint named ${name}.`, { checkpoint: name });
+    },
+    async list(namespace, { after = '', limit }) {
+      const items: CheckpointRecord[] = [];
+      for await (const { prefixes } of store.list(keys.checkpoints(namespace), { delimiter: true })) {
+        for (const prefix of prefixes) {
+          const name = prefix.slice(keys.checkpoints(namespace).length, -1);
+          if (name <= after) continue;
+          // A folder without a record is an upload that is not complete.
+          const record = await find(namespace, name);
+          if (record === undefined) continue;
+          if (items.length === limit) return { items, more: true };
+          items.push(record);
+        }
+      }
+      return { items, more: false };
+    },
+    async delete(namespace, name) {
+      // The record first: from then on the checkpoint does not exist, whatever becomes of the rest.
+      await store.delete(keys.checkpointRecord(namespace, name));
+      await store.deletePrefix(keys.checkpoint(namespace, name));
+    },
+  };
+}

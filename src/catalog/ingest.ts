@@ -1,0 +1,100 @@
+import { createHash } from 'node:crypto';
+import { checkpointDigest } from '../checkpoint/digest.js';
+import { readCheckpointFiles } from '../checkpoint/sharded.js';
+import type { TensorInfo } from '../checkpoint/types.js';
+import { isFloat } from '../dtype.js';
+import { EmrError } from '../errors.js';
+import { NAME_PATTERN } from '../names.js';
+import type { ObjectReader, Store } from '../store/types.js';
+import type { CheckpointCatalog } from './checkpoints.js';
+import { writeFact } from './facts.js';
+import { keys } from './keys.js';
+import type { CheckpointFile, CheckpointRecord, RecordedTensor } from './records.js';
+import type { Sources } from './sources.js';
+
+export type IngestFile = CheckpointFile;
+
+export interface Ingest {
+  /** `name_taken` if there is a checkpoint of this name. */
+  requireFree(namespace: string, name: string): Promise<void>;
+  /** Checks the files as a checkpoint and records it; its first commit gets the name. */
+  commit(namespace: string, name: string, files: IngestFile[], source?: string): Promise<CheckpointRecord>;
+}
+
+export interface IngestOptions {
+  readonly store: Store;
+  readonly sources: Sources;
+  readonly checkpoints: CheckpointCatalog;
+  readonly now: () => number;
+}
+
+/** Turns files that lie somewhere into a checkpoint: every rule of the formats is checked here, once. */
+export function createIngest({ store, sources, checkpoints, now }: IngestOptions): Ingest {
+  const requireFree = async (namespace: string, name: string) => {
+    if (!NAME_PATTERN.test(name)) {
+      throw new EmrError('invalid_name', `A checkpoint's name must match ${NAME_PATTERN.source}.`, {
+        checkpoint: name,
+      });
+    }
+    if (await checkpoints.find(namespace, name)) throw taken(name);
+  };
+
+  return {
+    requireFree,
+    async commit(namespace, name, files, source) {
+      await requireFree(namespace, name);
+      const byName = new Map(files.map((file) => [file.name, file]));
+      const { tensors, index } = await readCheckpointFiles(
+        files.map((file) => ({ name: file.name, open: () => sources.open(file) })),
+      );
+      const record: CheckpointRecord = {
+        name,
+        created_at: new Date(now()).toISOString(),
+        digest: checkpointDigest(files),
+        ...(source ? { source } : {}),
+        files: [...files].sort((a, b) => (a.name < b.name ? -1 : 1)),
+        tensors: await hashIntegerTensors(tensors, (file) => sources.open(byName.get(file)!)),
+        ...(index ? { index } : {}),
+      };
+      if (!(await writeFact(store, keys.checkpointRecord(namespace, name), record))) throw taken(name);
+      return record;
+    },
+  };
+}
+
+/** SHA-256 of each tensor that is not float: the planner compares them among checkpoints without reading them again. */
+async function hashIntegerTensors(
+  tensors: readonly TensorInfo[],
+  open: (file: string) => Promise<ObjectReader>,
+): Promise<RecordedTensor[]> {
+  const chunk = Buffer.allocUnsafe(2 ** 20);
+  const hashed = new Map<TensorInfo, string>();
+  const integers = tensors.filter((tensor) => !isFloat(tensor.dtype));
+  for (const file of new Set(integers.map((tensor) => tensor.file))) {
+    const reader = await open(file);
+    try {
+      for (const tensor of integers) {
+        if (tensor.file !== file) continue;
+        const hash = createHash('sha256');
+        for (let done = 0; done < tensor.bytes; done += chunk.byteLength) {
+          const part = chunk.subarray(0, Math.min(chunk.byteLength, tensor.bytes - done));
+          await reader.read(part, tensor.offset + done);
+          hash.update(part);
+        }
+        hashed.set(tensor, hash.digest('hex'));
+      }
+    } finally {
+      await reader.close();
+    }
+  }
+  return tensors.map((tensor) => {
+    const sha256 = hashed.get(tensor);
+    return { ...tensor, shape: [...tensor.shape], ...(sha256 ? { sha256 } : {}) };
+  });
+}
+
+function taken(name: string): EmrError {
+  return new EmrError('name_taken', `A checkpoint named ${name} exists: delete it first, or choose another name.`, {
+    checkpoint: name,
+  });
+}

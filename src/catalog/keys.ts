@@ -1,0 +1,15 @@
+/** Where facts and bytes lie in the store: the one place that spells keys. See docs/design.md, "Store layout". */
+export const keys = {
+  checkpoints: (ns: string) => `${ns}/checkpoints/`,
+  checkpoint: (ns: string, name: string) => `${ns}/checkpoints/${name}/`,
+  checkpointRecord: (ns: string, name: string) => `${ns}/checkpoints/${name}/checkpoint.json`,
+  uploads: (ns: string, name: string) => `${ns}/checkpoints/${name}/u/`,
+  upload: (ns: string, name: string, upload: string) => `${ns}/checkpoints/${name}/u/${upload}/`,
+  merges: (ns: string) => `${ns}/merges/`,
+  merge: (ns: string, id: string) => `${ns}/merges/${id}/`,
+  mergeFact: (ns: string, id: string, fact: 'request' | 'result' | 'error' | 'cancelled') =>
+    `${ns}/merges/${id}/${fact}.json`,
+  attempts: (ns: string, id: string) => `${ns}/merges/${id}/a/`,
+  attempt: (ns: string, id: string, attempt: string) => `${ns}/merges/${id}/a/${attempt}/`,
+  alias: (ns: string, name: string) => `${ns}/merge-names/${name}.json`,
+};

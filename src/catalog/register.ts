@@ -1,0 +1,103 @@
+import { createHash } from 'node:crypto';
+import { realpath, stat } from 'node:fs/promises';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { EmrError } from '../errors.js';
+import { checkFileName } from '../names.js';
+import { createFileStore } from '../store/fs.js';
+import type { ObjectReader, Store } from '../store/types.js';
+import type { Ingest, IngestFile } from './ingest.js';
+import type { CheckpointRecord, FileLocation } from './records.js';
+
+export interface RegisterOptions {
+  readonly store: Store;
+  readonly ingest: Ingest;
+  readonly fileRoots: readonly string[];
+}
+
+export type Register = (namespace: string, name: string, uri: string) => Promise<CheckpointRecord>;
+
+/** Where the files of a source are: a store, the prefix of their keys in it, and how a record points at one of them. */
+interface Source {
+  readonly store: Store;
+  readonly prefix: string;
+  locate(key: string): FileLocation;
+}
+
+/** Registers files that lie in the store or below an allowed root; they are hashed once, and then read in place. */
+export function createRegister({ store, ingest, fileRoots }: RegisterOptions): Register {
+  return async (namespace, name, uri) => {
+    await ingest.requireFree(namespace, name);
+    const source = await resolveSource(store, fileRoots, namespace, uri);
+    const files: IngestFile[] = [];
+    for await (const { objects } of source.store.list(source.prefix, { delimiter: true })) {
+      for (const { key } of objects) {
+        const reader = await source.store.openReader(key);
+        const { bytes, version } = reader;
+        const sha256 = await hashAll(reader).finally(() => reader.close());
+        const file = checkFileName(key.slice(source.prefix.length));
+        files.push({ name: file, bytes, sha256, version, location: source.locate(key) });
+      }
+    }
+    if (files.length === 0) {
+      throw new EmrError('source_not_found', `There are no files at ${uri}.`, { uri });
+    }
+    return ingest.commit(namespace, name, files, uri);
+  };
+}
+
+async function resolveSource(store: Store, roots: readonly string[], namespace: string, uri: string): Promise<Source> {
+  if (uri.startsWith('store:')) {
+    const folder = uri.slice('store:'.length).replace(/\/+$/, '');
+    // Below these, deleting a checkpoint or a merge would take the registered files away.
+    if (folder === '' || /^(checkpoints|merges|merge-names)(\/|$)/.test(folder)) {
+      throw new EmrError('source_not_allowed', 'Name a folder of the store that the service does not keep itself.', {
+        uri,
+      });
+    }
+    return { store, prefix: `${namespace}/${folder}/`, locate: (key) => ({ in: 'store', key }) };
+  }
+  if (uri.startsWith('file:///')) return resolveFolder(roots, uri);
+  throw new EmrError('source_unsupported', 'A source is store:<folder> or file:///<absolute folder>.', { uri });
+}
+
+async function resolveFolder(roots: readonly string[], uri: string): Promise<Source> {
+  const refused = new EmrError(
+    'source_not_allowed',
+    'The folder is not below one of the roots that EMR_FILE_ROOTS names (links are resolved first).',
+    { uri },
+  );
+  let wanted: string;
+  try {
+    wanted = fileURLToPath(uri);
+  } catch {
+    throw refused;
+  }
+  for (const configured of roots) {
+    const root = await realpath(configured).catch(() => undefined);
+    // Links are resolved before the comparison; outside every root, existence is not disclosed either.
+    const folder = await realpath(wanted).catch(() => undefined);
+    if (root === undefined || folder === undefined) continue;
+    const inside = path.relative(root, folder);
+    if (inside === '..' || inside.startsWith(`..${path.sep}`) || path.isAbsolute(inside)) continue;
+    if (!(await stat(folder)).isDirectory()) continue;
+    const prefix = inside === '' ? '' : `${inside.split(path.sep).join('/')}/`;
+    return {
+      store: createFileStore({ root, readOnly: true }),
+      prefix,
+      locate: (key) => ({ in: 'root', root, key }),
+    };
+  }
+  throw refused;
+}
+
+async function hashAll(reader: ObjectReader): Promise<string> {
+  const hash = createHash('sha256');
+  const chunk = Buffer.allocUnsafe(4 * 2 ** 20);
+  for (let done = 0; done < reader.bytes; done += chunk.byteLength) {
+    const part = chunk.subarray(0, Math.min(chunk.byteLength, reader.bytes - done));
+    await reader.read(part, done);
+    hash.update(part);
+  }
+  return hash.digest('hex');
+}

@@ -1,0 +1,54 @@
+import { EmrError } from '../errors.js';
+import { createFileStore } from '../store/fs.js';
+import type { ObjectReader, Store } from '../store/types.js';
+import type { FileLocation } from './records.js';
+
+/** Something whose bytes were recorded: where they are, how many, and which version of them. */
+export interface RecordedFile {
+  readonly name: string;
+  readonly bytes: number;
+  readonly version: string;
+  readonly location: FileLocation;
+}
+
+export interface Sources {
+  /** Opens the very version that was recorded; `source_changed` if the file is another one now or gone. */
+  open(file: RecordedFile): Promise<ObjectReader>;
+}
+
+/** Opens recorded files wherever they lie: in the service's store or, registered in place, below an allowed root. */
+export function createSources(store: Store): Sources {
+  const roots = new Map<string, Store>();
+  const storeOf = (location: FileLocation): Store => {
+    if (location.in === 'store') return store;
+    const known = roots.get(location.root) ?? createFileStore({ root: location.root, readOnly: true });
+    roots.set(location.root, known);
+    return known;
+  };
+  return {
+    async open(file) {
+      const reader = await openCurrent(storeOf(file.location), file);
+      if (reader.version === file.version && reader.bytes === file.bytes) return reader;
+      await reader.close();
+      throw changed(file);
+    },
+  };
+}
+
+async function openCurrent(store: Store, file: RecordedFile): Promise<ObjectReader> {
+  try {
+    return await store.openReader(file.location.key);
+  } catch (error) {
+    if (error instanceof EmrError && error.code === 'not_found') throw changed(file, error);
+    throw error;
+  }
+}
+
+function changed(file: RecordedFile, cause?: unknown): EmrError {
+  return new EmrError(
+    'source_changed',
+    `${file.name} is no longer the file that was registered: register the checkpoint again.`,
+    { file: file.name },
+    { cause },
+  );
+}

@@ -1,0 +1,126 @@
+import { randomBytes } from 'node:crypto';
+import { EmrError } from '../errors.js';
+import { checkFileName } from '../names.js';
+import type { Store } from '../store/types.js';
+import { readFact, writeFact } from './facts.js';
+import type { Ingest, IngestFile } from './ingest.js';
+import { keys } from './keys.js';
+import { type CheckpointRecord, uploadRecord } from './records.js';
+import { meterUpload } from './upload-stream.js';
+
+/** Files of one checkpoint: a folder of a model has a few dozen, a large one some hundred shards. */
+const MAX_FILES = 2_000;
+
+export interface UploadedFile {
+  readonly file: string;
+  readonly bytes: number;
+  readonly sha256: string;
+}
+
+/** A multipart upload: several files, then `commit`; or `abort`, which leaves nothing. */
+export interface Upload {
+  add(file: string, source: AsyncIterable<Uint8Array>): Promise<void>;
+  commit(): Promise<CheckpointRecord>;
+  abort(): Promise<void>;
+}
+
+export interface Uploads {
+  /** Of several uploads of one name the first to commit gets it; the others are refused with `name_taken`. */
+  begin(namespace: string, name: string): Promise<Upload>;
+  /** One file of a checkpoint that is completed later; sent again, the later one counts. */
+  putFile(namespace: string, name: string, file: string, source: AsyncIterable<Uint8Array>): Promise<UploadedFile>;
+  /** Makes a checkpoint of the files that were put. */
+  complete(namespace: string, name: string): Promise<CheckpointRecord>;
+}
+
+export interface UploadsOptions {
+  readonly store: Store;
+  readonly ingest: Ingest;
+  readonly maxBytes: number;
+  readonly now: () => number;
+}
+
+/**
+ * Every upload writes under an id of its own, so that two uploads of one name can never mix their bytes; the checkpoint's
+ * record, created once, says which of them it is. Ids sort by time.
+ */
+export function createUploads({ store, ingest, maxBytes, now }: UploadsOptions): Uploads {
+  const newId = () => `${now().toString(36).padStart(9, '0')}-${randomBytes(6).toString('hex')}`;
+
+  const receive = async (prefix: string, file: string, source: AsyncIterable<Uint8Array>, limit: number) => {
+    const key = `${prefix}files/${checkFileName(file)}`;
+    const { stream, result } = meterUpload(file, source, limit);
+    const { version } = await store.put(key, stream);
+    return { name: file, ...result, version, location: { in: 'store', key } } satisfies IngestFile;
+  };
+
+  return {
+    async begin(namespace, name) {
+      await ingest.requireFree(namespace, name);
+      const prefix = keys.upload(namespace, name, newId());
+      const files: IngestFile[] = [];
+      let left = maxBytes;
+      return {
+        async add(file, source) {
+          if (files.length === MAX_FILES) throw tooManyFiles();
+          if (files.some((known) => known.name === file)) {
+            throw new EmrError('invalid_request', `The file ${file} was sent twice.`, { file });
+          }
+          const received = await receive(prefix, file, source, left);
+          left -= received.bytes;
+          files.push(received);
+        },
+        commit: () => ingest.commit(namespace, name, files),
+        abort: () => store.deletePrefix(prefix),
+      };
+    },
+
+    async putFile(namespace, name, file, source) {
+      await ingest.requireFree(namespace, name);
+      const prefix = keys.upload(namespace, name, newId());
+      try {
+        const { bytes, sha256 } = await receive(prefix, file, source, maxBytes);
+        const uploaded = { file, bytes, sha256 };
+        await writeFact(store, `${prefix}upload.json`, uploaded);
+        return uploaded;
+      } catch (error) {
+        await store.deletePrefix(prefix);
+        throw error;
+      }
+    },
+
+    async complete(namespace, name) {
+      await ingest.requireFree(namespace, name);
+      const latest = new Map<string, IngestFile>();
+      // In order of id, hence of time: a file that was put again replaces the earlier one.
+      for await (const { objects } of store.list(keys.uploads(namespace, name))) {
+        for (const { key } of objects) {
+          if (!key.endsWith('/upload.json')) continue;
+          const uploaded = await readFact(store, key, uploadRecord);
+          if (uploaded === undefined) continue;
+          const fileKey = `${key.slice(0, -'upload.json'.length)}files/${uploaded.file}`;
+          const info = await store.stat(fileKey);
+          if (info === undefined) continue;
+          latest.set(uploaded.file, {
+            name: uploaded.file,
+            bytes: uploaded.bytes,
+            sha256: uploaded.sha256,
+            version: info.version,
+            location: { in: 'store', key: fileKey },
+          });
+          if (latest.size > MAX_FILES) throw tooManyFiles();
+        }
+      }
+      if (latest.size === 0) {
+        throw new EmrError('unknown_checkpoint', `No file of ${name} was uploaded: PUT its files first.`, {
+          checkpoint: name,
+        });
+      }
+      return ingest.commit(namespace, name, [...latest.values()]);
+    },
+  };
+}
+
+function tooManyFiles(): EmrError {
+  return new EmrError('too_large', `A checkpoint may have at most ${MAX_FILES} files.`, { limit: MAX_FILES });
+}

@@ -1,0 +1,67 @@
+import { z } from 'zod';
+import type { StoreConfig } from './store/types.js';
+import { parseStoreUrl } from './store/open.js';
+
+const LOOPBACK = new Set(['127.0.0.1', '::1', 'localhost']);
+const list = z
+  .string()
+  .transform((text) => text.split(',').map((item) => item.trim()).filter(Boolean))
+  .default([]);
+const optional = z.string().min(1).optional();
+
+/** The environment of a process; every variable is optional. The only place where it is read. */
+const environment = z.object({
+  PORT: z.coerce.number().int().min(0).max(65_535).default(8080),
+  HOST: z.string().min(1).default('127.0.0.1'),
+  EMR_DATA_DIR: z.string().min(1).default('./data'),
+  EMR_STORE: optional,
+  S3_ENDPOINT: z.url().optional(),
+  S3_CHECKSUMS: z.enum(['when_required', 'when_supported']).optional(),
+  REDIS_URL: z.url({ protocol: /^rediss?$/ }).optional(),
+  /** Threads that compute one merge. */
+  EMR_THREADS: z.coerce.number().int().min(1).max(256).optional(),
+  EMR_API_KEYS: list,
+  /** Folders below which `file:///…` checkpoints may be registered. */
+  EMR_FILE_ROOTS: list,
+  /** Of one upload request; the default holds any single checkpoint of today and still stops a runaway client. */
+  EMR_MAX_UPLOAD_BYTES: z.coerce.number().int().min(1).default(2 ** 40),
+  LOG_LEVEL: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']).default('info'),
+});
+
+export interface Config {
+  readonly host: string;
+  readonly port: number;
+  readonly store: StoreConfig;
+  readonly redisUrl: string | undefined;
+  readonly threads: number | undefined;
+  readonly apiKeys: readonly string[];
+  readonly fileRoots: readonly string[];
+  readonly maxUploadBytes: number;
+  readonly logLevel: z.output<typeof environment>['LOG_LEVEL'];
+}
+
+/** Reads and checks the environment; throws an Error whose message names every variable at fault. */
+export function readConfig(env: Readonly<Record<string, string | undefined>>): Config {
+  // `FOO= npm start` means "not set", as with most tools.
+  const given = Object.fromEntries(Object.entries(env).filter(([, value]) => value !== ''));
+  const parsed = environment.safeParse(given);
+  if (!parsed.success) throw new Error(`The environment is not valid:\n${z.prettifyError(parsed.error)}`);
+  const e = parsed.data;
+  if (!LOOPBACK.has(e.HOST) && e.EMR_API_KEYS.length === 0) {
+    throw new Error(`HOST=${e.HOST} is reachable from other machines: set EMR_API_KEYS, or bind to 127.0.0.1.`);
+  }
+  return {
+    host: e.HOST,
+    port: e.PORT,
+    store: parseStoreUrl(e.EMR_STORE ?? `file:${e.EMR_DATA_DIR}`, {
+      ...(e.S3_ENDPOINT ? { endpoint: e.S3_ENDPOINT } : {}),
+      ...(e.S3_CHECKSUMS ? { checksums: e.S3_CHECKSUMS } : {}),
+    }),
+    redisUrl: e.REDIS_URL,
+    threads: e.EMR_THREADS,
+    apiKeys: e.EMR_API_KEYS,
+    fileRoots: e.EMR_FILE_ROOTS,
+    maxUploadBytes: e.EMR_MAX_UPLOAD_BYTES,
+    logLevel: e.LOG_LEVEL,
+  };
+}

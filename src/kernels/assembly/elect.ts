@@ -1,0 +1,57 @@
+import { roundTo } from './round';
+import { BLOCK_BYTES } from './shape';
+
+// Algorithm 1, lines 1-6, for one block. With the task vectors of a position in registers one after the other,
+//
+//   base  b0 b1 b2 b3      tau_t = W_t - b        s    = tau_1 + ... + tau_N   (task order: the order of rounding)
+//   W_t   w0 w1 w2 w3      stored for measure()   high = max(0, tau_1, ...)   low = min(0, tau_1, ...)
+//
+// u is `high` where s > 0 and `low` where s < 0; where s = 0 it is 0, or `low` if the zero counts as negative.
+// pmax and pmin keep the accumulator on equality and NaN, so that a zero stays +0; a NaN is found by its sums.
+
+@inline
+function unified(s: v128, high: v128, low: v128, zeroIsNegative: v128, rounding: i32): v128 {
+  const zero = f32x4.splat(0);
+  const negative = v128.or(f32x4.lt(s, zero), v128.and(f32x4.eq(s, zero), zeroIsNegative));
+  const u = v128.or(v128.and(f32x4.gt(s, zero), high), v128.and(negative, low));
+  return f32x4.add(roundTo(u, rounding), zero); // -0 + 0 is +0
+}
+
+/**
+ * For m elements (a multiple of 8) from `base`, with task t's weights at `weights + t * stride`: writes τ_t to
+ * `taus + t * BLOCK_BYTES` and u, rounded, to `target`.
+ */
+export function electBlock(
+  base: usize, weights: usize, stride: usize, tasks: usize, m: usize,
+  taus: usize, target: usize, zeroIsNegative: v128, rounding: i32,
+): void {
+  for (let at: usize = 0; at < m << 2; at += 32) {
+    const base0 = v128.load(base + at);
+    const base1 = v128.load(base + at, 16);
+    let s0 = f32x4.splat(0);
+    let s1 = f32x4.splat(0);
+    let high0 = f32x4.splat(0);
+    let high1 = f32x4.splat(0);
+    let low0 = f32x4.splat(0);
+    let low1 = f32x4.splat(0);
+    let weight = weights + at;
+    let tau = taus + at;
+    const end = tau + tasks * BLOCK_BYTES;
+    while (tau < end) {
+      const tau0 = f32x4.sub(v128.load(weight), base0);
+      const tau1 = f32x4.sub(v128.load(weight, 16), base1);
+      v128.store(tau, tau0);
+      v128.store(tau, tau1, 16);
+      s0 = f32x4.add(s0, tau0);
+      s1 = f32x4.add(s1, tau1);
+      high0 = f32x4.pmax(high0, tau0);
+      high1 = f32x4.pmax(high1, tau1);
+      low0 = f32x4.pmin(low0, tau0);
+      low1 = f32x4.pmin(low1, tau1);
+      weight += stride;
+      tau += BLOCK_BYTES;
+    }
+    v128.store(target + at, unified(s0, high0, low0, zeroIsNegative, rounding));
+    v128.store(target + at, unified(s1, high1, low1, zeroIsNegative, rounding), 16);
+  }
+}

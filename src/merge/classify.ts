@@ -1,0 +1,125 @@
+import type { CheckpointRecord, RecordedTensor } from '../catalog/records.js';
+import { compareUtf8 } from '../checkpoint/order.js';
+import { elementCount, isFloat } from '../dtype.js';
+import { globMatcher } from './globs.js';
+import type { MergeRequest } from './request.js';
+
+/** SEMANTICS, "Which tensors are merged". */
+export type TensorClass = 'merged' | 'base_shared' | 'task_specific' | 'missing';
+
+export type ConflictKind =
+  | 'shape_mismatch'
+  | 'dtype_mismatch'
+  | 'not_in_base'
+  | 'missing_in_task'
+  | 'values_differ'
+  | 'nothing_to_merge'
+  | 'method_parameters';
+
+/** Why the checkpoints cannot be merged as asked; names what a person has to look at. */
+export interface Conflict {
+  readonly kind: ConflictKind;
+  readonly detail: string;
+  readonly tensor?: string;
+  readonly task?: string;
+}
+
+export interface ClassifiedTensor {
+  readonly name: string;
+  readonly class: TensorClass;
+  /** Of the base, or of the first task that has it. */
+  readonly dtype: RecordedTensor['dtype'];
+  readonly shape: readonly number[];
+  /** Why it is not merged. */
+  readonly reason?: ConflictKind | 'excluded' | 'not_float';
+  readonly base: RecordedTensor | undefined;
+  /** In the order of the tasks; undefined where the task's checkpoint lacks it. */
+  readonly tasks: readonly (RecordedTensor | undefined)[];
+}
+
+export interface Classification {
+  /** Every name in the union of base and tasks, in UTF-8 byte order. */
+  readonly tensors: readonly ClassifiedTensor[];
+  /** What `strict` refuses: each tensor that would be kept per task without having been excluded. */
+  readonly implicit: readonly Conflict[];
+}
+
+export interface ClassifyInput {
+  readonly base: CheckpointRecord;
+  readonly tasks: readonly { readonly name: string; readonly record: CheckpointRecord }[];
+  readonly request: Pick<MergeRequest, 'include' | 'exclude'>;
+}
+
+/** Decides for every tensor of base and tasks what becomes of it. Reads no weights. */
+export function classifyTensors({ base, tasks, request }: ClassifyInput): Classification {
+  const ofBase = byName(base);
+  const ofTasks = tasks.map((task) => byName(task.record));
+  const names = [...new Set([ofBase, ...ofTasks].flatMap((map) => [...map.keys()]))].sort(compareUtf8);
+  const included = request.include ? globMatcher(request.include) : () => true;
+  const excluded = request.exclude ? globMatcher(request.exclude) : () => false;
+  const implicit: Conflict[] = [];
+
+  const tensors = names.map((name): ClassifiedTensor => {
+    const inBase = ofBase.get(name);
+    const inTasks = ofTasks.map((map) => map.get(name));
+    const sample = (inBase ?? inTasks.find(Boolean))!;
+    const tensor = { name, dtype: sample.dtype, shape: sample.shape, base: inBase, tasks: inTasks };
+    if (inBase && inTasks.every((task) => task === undefined)) return { ...tensor, class: 'missing' };
+    if (inBase && !isFloat(inBase.dtype) && inTasks.every((task) => task && sameBytes(inBase, task))) {
+      return { ...tensor, class: 'base_shared', reason: 'not_float' };
+    }
+    if (!included(name) || excluded(name)) return { ...tensor, class: 'task_specific', reason: 'excluded' };
+    const found = conflictsOf(
+      name,
+      inBase,
+      inTasks,
+      tasks.map((task) => task.name),
+    );
+    implicit.push(...found);
+    return found[0] ? { ...tensor, class: 'task_specific', reason: found[0].kind } : { ...tensor, class: 'merged' };
+  });
+  return { tensors, implicit };
+}
+
+function byName(record: CheckpointRecord): Map<string, RecordedTensor> {
+  return new Map(record.tensors.map((tensor) => [tensor.name, tensor]));
+}
+
+/** Of tensors that are not float: same dtype, shape and bytes. */
+export function sameBytes(a: RecordedTensor, b: RecordedTensor): boolean {
+  return a.sha256 !== undefined && a.sha256 === b.sha256 && a.dtype === b.dtype && sameShape(a, b);
+}
+
+function sameShape(a: RecordedTensor, b: RecordedTensor): boolean {
+  return a.shape.length === b.shape.length && a.shape.every((size, axis) => size === b.shape[axis]);
+}
+
+/** What keeps a tensor from being merged, task by task; empty if it can be. */
+function conflictsOf(
+  tensor: string,
+  base: RecordedTensor | undefined,
+  inTasks: readonly (RecordedTensor | undefined)[],
+  taskNames: readonly string[],
+): Conflict[] {
+  return inTasks.flatMap((inTask, t): Conflict[] => {
+    const task = taskNames[t]!;
+    const conflict = (kind: ConflictKind, detail: string) => [{ kind, tensor, task, detail }];
+    if (inTask === undefined) return base ? conflict('missing_in_task', `${task} has no tensor ${tensor}.`) : [];
+    if (base === undefined) return conflict('not_in_base', `${tensor} of ${task} is not in the base.`);
+    if (!sameShape(base, inTask)) {
+      const shapes = `[${inTask.shape}] in ${task} and [${base.shape}] in the base`;
+      return conflict('shape_mismatch', `${tensor} has shape ${shapes}.`);
+    }
+    if (isFloat(base.dtype) && isFloat(inTask.dtype)) return [];
+    if (base.dtype !== inTask.dtype) {
+      return conflict('dtype_mismatch', `${tensor} is ${inTask.dtype} in ${task} and ${base.dtype} in the base.`);
+    }
+    if (sameBytes(base, inTask)) return [];
+    return conflict('values_differ', `${tensor} (${base.dtype}) of ${task} differs from the base.`);
+  });
+}
+
+/** Elements of a tensor. */
+export function elementsOf(tensor: { readonly shape: readonly number[] }): number {
+  return elementCount(tensor.shape);
+}

@@ -1,0 +1,35 @@
+import { z } from 'zod';
+import { globMatcher, globPattern } from '../globs.js';
+import { defineMethod } from './types.js';
+
+const coefficient = z.number().finite().min(-1e6).max(1e6);
+
+export const taskArithmetic = defineMethod({
+  title: 'Task Arithmetic',
+  paper: 'https://arxiv.org/abs/2212.04089',
+  output: 'model',
+  params: z.strictObject({
+    type: z.literal('task_arithmetic'),
+    lambda: coefficient.default(0.3).describe('The scaling coefficient of every task vector.'),
+    lambdas: z
+      .record(z.string(), coefficient)
+      .optional()
+      .describe('A coefficient for each task by name, in place of `lambda`; a task that is not named keeps `lambda`.'),
+    layers: z
+      .array(z.strictObject({ pattern: globPattern, lambda: coefficient }))
+      .max(10_000)
+      .optional()
+      .describe('A factor on top for tensors whose name matches; the first that matches counts, 1 if none does.'),
+  }),
+  check({ lambdas = {} }, { tasks }) {
+    return Object.keys(lambdas)
+      .filter((name) => !tasks.includes(name))
+      .map((name) => `lambdas names ${name}, which is no task of this merge`);
+  },
+  /** W_pre + Σ λ_t·τ_t. */
+  program({ lambda, lambdas, layers = [] }, tensor, { tasks }) {
+    const factor = layers.find(({ pattern }) => globMatcher([pattern])(tensor))?.lambda ?? 1;
+    const coefficients = tasks.map((name) => (lambdas?.[name] ?? lambda) * factor);
+    return { kind: 'linear', of: 'task_vectors', coefficients, divisor: 1 };
+  },
+});

@@ -1,0 +1,191 @@
+import type { CheckpointRecord, RecordedTensor } from '../catalog/records.js';
+import { layoutSafetensors } from '../checkpoint/safetensors-layout.js';
+import type { SafetensorsLayout, TensorSpec } from '../checkpoint/types.js';
+import { type FloatDtype, isFloat } from '../dtype.js';
+import { bundlePaths, type TaskLayout } from './bundle.js';
+import { type ClassifiedTensor, type Conflict, classifyTensors, elementsOf, sameBytes } from './classify.js';
+import type { TileProgram } from './methods/types.js';
+import { methodOf } from './registry.js';
+import type { MergeRequest } from './request.js';
+
+export interface PlanTask {
+  readonly name: string;
+  readonly record: CheckpointRecord;
+}
+
+export interface PlanInput {
+  readonly request: MergeRequest;
+  readonly base: CheckpointRecord;
+  readonly tasks: readonly PlanTask[];
+}
+
+/** A tensor that is merged, with everything a thread needs to know of it. */
+export interface MergedTensor {
+  readonly name: string;
+  readonly shape: readonly number[];
+  /** Elements. */
+  readonly n: number;
+  readonly base: RecordedTensor;
+  readonly tasks: readonly RecordedTensor[];
+  /** Of u, or of the tensor in the one model. */
+  readonly output: FloatDtype;
+  readonly program: TileProgram;
+}
+
+export interface TaskPlan {
+  readonly name: string;
+  readonly record: CheckpointRecord;
+  /** Tensors that only this task has so: kept verbatim. */
+  readonly extras: readonly RecordedTensor[];
+  readonly extrasLayout: SafetensorsLayout;
+  readonly layout: TaskLayout;
+}
+
+export interface MergePlan {
+  readonly request: MergeRequest;
+  readonly base: CheckpointRecord;
+  readonly tasks: readonly TaskPlan[];
+  readonly tensors: readonly ClassifiedTensor[];
+  readonly conflicts: readonly Conflict[];
+  readonly warnings: readonly string[];
+  /** In the order of their bytes in the output. */
+  readonly merged: readonly MergedTensor[];
+  /** unified.safetensors, or model.safetensors with the base's other tensors too. */
+  readonly output: SafetensorsLayout;
+  /** Of every task: the merged tensors' packed masks. Only for methods with masks. */
+  readonly mask: SafetensorsLayout | undefined;
+}
+
+/**
+ * Everything about a merge that follows from headers: each tensor's class, each conflict, and every output's bytes
+ * but their values. Reads no weights and writes nothing.
+ */
+export function planMerge({ request, base, tasks }: PlanInput): MergePlan {
+  const method = methodOf(request.method);
+  const context = { tasks: tasks.map((task) => task.name) };
+  const { tensors, implicit } = classifyTensors({ base, tasks, request });
+  const modulated = method.output === 'modulated';
+
+  const outputDtype = (tensor: RecordedTensor): FloatDtype =>
+    request.dtype ?? (modulated || !isFloat(tensor.dtype) ? 'F32' : tensor.dtype);
+  const merged = tensors
+    .filter((tensor) => tensor.class === 'merged')
+    .map((tensor): MergedTensor => {
+      const inBase = tensor.base!;
+      return {
+        name: tensor.name,
+        shape: tensor.shape,
+        n: elementsOf(tensor),
+        base: inBase,
+        tasks: tensor.tasks.map((task) => task!),
+        output: outputDtype(inBase),
+        program: method.program(request.method, tensor.name, context),
+      };
+    });
+
+  const specs: TensorSpec[] = merged.map(({ name, shape, output }) => ({ name, shape, dtype: output }));
+  // The one model is a drop-in for the base: what is not merged is the base's own.
+  const mergedNames = new Set(merged.map((tensor) => tensor.name));
+  if (!modulated) specs.push(...base.tensors.filter((tensor) => !mergedNames.has(tensor.name)));
+  const output = layoutSafetensors(specs);
+  const place = new Map(output.tensors.map((tensor, index) => [tensor.name, index]));
+  merged.sort((a, b) => place.get(a.name)! - place.get(b.name)!);
+
+  const conflicts: Conflict[] = method
+    .check(request.method, context)
+    .map((detail) => ({ kind: 'method_parameters', detail }));
+  if (request.strict) conflicts.push(...implicit);
+  if (merged.length === 0) {
+    conflicts.push({ kind: 'nothing_to_merge', detail: 'No tensor is float, of one shape everywhere, and included.' });
+  }
+  return {
+    request,
+    base,
+    tasks: tasks.map((task, t) => planTask(task, t, tensors)),
+    tensors,
+    conflicts,
+    warnings: [
+      ...f64Warnings(merged),
+      ...(request.strict ? [] : implicit.map((conflict) => `${conflict.detail} Kept as it is.`)),
+    ],
+    merged,
+    output,
+    mask: modulated
+      ? layoutSafetensors(merged.map(({ name, n }) => ({ name, dtype: 'U8', shape: [Math.ceil(n / 8)] })))
+      : undefined,
+  };
+}
+
+function planTask({ name, record }: PlanTask, t: number, tensors: readonly ClassifiedTensor[]): TaskPlan {
+  const own = tensors.filter((tensor) => tensor.tasks[t] !== undefined);
+  const sourceOf = (tensor: ClassifiedTensor) => {
+    if (tensor.class === 'merged') return 'merged' as const;
+    const inTask = tensor.tasks[t]!;
+    return tensor.base && sameBytes(tensor.base, inTask) ? ('base' as const) : ('extras' as const);
+  };
+  const extras = own.filter((tensor) => sourceOf(tensor) === 'extras').map((tensor) => tensor.tasks[t]!);
+  const weightFiles = [...new Set(record.tensors.map((tensor) => tensor.file))].sort();
+  // A checkpoint may be a safetensors file without tensors.
+  const files = record.files.map((file) => file.name);
+  const weights =
+    weightFiles.length > 0 ? weightFiles : files.filter((file) => file.endsWith('.safetensors')).slice(0, 1);
+  return {
+    name,
+    record,
+    extras,
+    extrasLayout: layoutSafetensors(extras),
+    layout: {
+      weights: weights.map((file) => ({
+        file,
+        tensors: record.tensors.filter((tensor) => tensor.file === file).map((tensor) => tensor.name),
+      })),
+      ...(record.index ? { index: record.index } : {}),
+      files: files.filter((file) => !weights.includes(file)),
+      tensors: own.map((tensor) => {
+        const { dtype, shape } = tensor.tasks[t]!;
+        return { name: tensor.name, dtype, shape, source: sourceOf(tensor) };
+      }),
+    },
+  };
+}
+
+function f64Warnings(merged: readonly MergedTensor[]): string[] {
+  return merged
+    .filter((tensor) => [tensor.base, ...tensor.tasks].some((input) => input.dtype === 'F64'))
+    .map((tensor) => `${tensor.name} is F64 in a checkpoint: it is rounded to F32 before it is merged.`);
+}
+
+export interface PlannedFile {
+  readonly path: string;
+  readonly bytes: number;
+}
+
+/** Every artifact but report.json, with its exact size. */
+export function plannedFiles(plan: MergePlan): PlannedFile[] {
+  const { output, mask } = plan;
+  return [
+    { path: mask ? bundlePaths.unified : bundlePaths.model, bytes: output.bytes },
+    ...plan.tasks.flatMap((task) => [
+      ...(mask ? [{ path: bundlePaths.mask(task.name), bytes: mask.bytes }] : []),
+      { path: bundlePaths.extras(task.name), bytes: task.extrasLayout.bytes },
+      { path: bundlePaths.layout(task.name), bytes: layoutJson(task.layout).byteLength },
+      ...task.layout.files.map((file) => ({
+        path: bundlePaths.file(task.name, file),
+        bytes: task.record.files.find((known) => known.name === file)!.bytes,
+      })),
+    ]),
+  ];
+}
+
+/** The bytes of tasks/<task>/layout.json. */
+export function layoutJson(layout: TaskLayout): Buffer {
+  return Buffer.from(`${JSON.stringify(layout)}\n`);
+}
+
+/** Bytes that the merge reads of weights: what progress counts. */
+export function inputBytes(plan: MergePlan): number {
+  return plan.merged.reduce(
+    (sum, tensor) => sum + [tensor.base, ...tensor.tasks].reduce((all, one) => all + one.bytes, 0),
+    0,
+  );
+}

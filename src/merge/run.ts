@@ -1,0 +1,190 @@
+import { availableParallelism } from 'node:os';
+import type { Sources } from '../catalog/sources.js';
+import { DTYPE_BYTES, type FloatDtype } from '../dtype.js';
+import { EmrError } from '../errors.js';
+import { sumsLength, TILE_ELEMENTS } from '../kernels/types.js';
+import type { Progress } from '../queue/types.js';
+import type { Store } from '../store/types.js';
+import { type Artifact, type ArtifactSet, type ArtifactWriter, artifactSet } from './artifact-writer.js';
+import { bundlePaths } from './bundle.js';
+import { copyRanges } from './copy.js';
+import { inputBytes, layoutJson, type MergePlan, type TaskPlan } from './plan.js';
+import { createProgressMeter, type ProgressMeter } from './progress.js';
+import { buildReport } from './report.js';
+import { type TileJob, tileItems } from './tile-job.js';
+import { startTilePool, type TileResult } from './tile-pool.js';
+
+export interface RunOptions {
+  readonly plan: MergePlan;
+  readonly store: Store;
+  readonly sources: Sources;
+  /** Key prefix of this attempt; everything is written below it. */
+  readonly prefix: string;
+  readonly threads?: number | undefined;
+  /** Elements read at a time from each input; a multiple of TILE_ELEMENTS. Changes speed and memory, never a bit. */
+  readonly itemElements?: number | undefined;
+  readonly signal: AbortSignal;
+  readonly onProgress: (progress: Progress) => void;
+}
+
+/**
+ * One pass over base and tasks: unified vector (or model), masks and all sums come out of it; then the report, and what
+ * is kept verbatim for each task. Returns every artifact, durable in the store. On error nothing of it is left whole.
+ */
+export async function runMerge(options: RunOptions): Promise<Artifact[]> {
+  const { plan, store, prefix, signal } = options;
+  const extrasBytes = plan.tasks.reduce((sum, task) => sum + task.extrasLayout.bytes, 0);
+  const meter = createProgressMeter(inputBytes(plan) + extrasBytes, options.onProgress);
+  const artifacts = artifactSet(store, prefix);
+  try {
+    meter.phase('merging');
+    const sums = await mergeTiles(options, artifacts, meter);
+    meter.phase('copying');
+    for (const task of plan.tasks) await copyTask(options, task, artifacts, meter);
+    signal.throwIfAborted();
+    meter.phase('writing');
+    await artifacts.write(bundlePaths.report, Buffer.from(`${JSON.stringify(buildReport(plan, sums))}\n`));
+    return await artifacts.finish();
+  } catch (error) {
+    await artifacts.abort();
+    throw error;
+  }
+}
+
+/** Streams every merged tensor through the threads; returns the sums of each, in the order of `plan.merged`. */
+async function mergeTiles(options: RunOptions, artifacts: ArtifactSet, meter: ProgressMeter): Promise<Float64Array[]> {
+  const { plan, store, sources, signal } = options;
+  const itemElements = options.itemElements ?? defaultItemElements(store);
+  const job = tileJob(plan, store, itemElements);
+  const items = tileItems(job.tensors, itemElements);
+
+  const output = await artifacts.open(plan.mask ? bundlePaths.unified : bundlePaths.model, plan.output.bytes);
+  await output.write(plan.output.header);
+  const masks: ArtifactWriter[] = [];
+  for (const task of plan.mask ? plan.tasks : []) {
+    const mask = await artifacts.open(bundlePaths.mask(task.name), plan.mask!.bytes);
+    await mask.write(plan.mask!.header);
+    masks.push(mask);
+  }
+
+  const sums = plan.merged.map(() => new Float64Array(sumsLength(plan.tasks.length)));
+  const threads = Math.max(1, Math.min(options.threads ?? availableParallelism(), items.length));
+  const pool = startTilePool(job, items.length === 0 ? 0 : threads);
+  const stop = () => void pool.close();
+  signal.addEventListener('abort', stop, { once: true });
+  try {
+    let next = 0;
+    const mergedIndex = new Map(plan.merged.map((tensor, index) => [tensor.name, index]));
+    const ofBase = new Map(plan.base.tensors.map((tensor) => [tensor.name, tensor]));
+    for (const { name } of plan.output.tensors) {
+      const index = mergedIndex.get(name);
+      if (index === undefined) {
+        const tensor = ofBase.get(name)!;
+        await copyRanges(sources, fileOf(plan.base, tensor.file), [tensor], output, signal);
+        continue;
+      }
+      for (; items[next]?.tensor === index; next++) {
+        signal.throwIfAborted();
+        const tile = await nextTile(pool.next(), plan, signal);
+        await Promise.all([output.write(tile.output), ...masks.map((mask, t) => mask.write(tile.masks[t]!))]);
+        addRows(sums[index]!, tile.sums);
+        meter.add(items[next]!.n * bytesPerElement(job, index));
+      }
+    }
+    for (const writer of [output, ...masks]) await artifacts.close(writer);
+  } finally {
+    signal.removeEventListener('abort', stop);
+    await pool.close();
+  }
+  return sums;
+}
+
+async function nextTile(result: Promise<TileResult>, plan: MergePlan, signal: AbortSignal): Promise<TileResult> {
+  try {
+    return await result;
+  } catch (error) {
+    signal.throwIfAborted(); // The threads were stopped: the reason is the signal's.
+    if (error instanceof EmrError && typeof error.facts.input === 'number') throw nameCheckpoint(error, plan);
+    throw error;
+  }
+}
+
+/** Adds a thread's finding (which input, tensor and index) the names that a user knows. */
+function nameCheckpoint(error: EmrError, plan: MergePlan): EmrError {
+  const { input, ...facts } = error.facts as { input: number; tensor: string; index: number };
+  const task = input > 0 ? plan.tasks[input - 1] : undefined;
+  const checkpoint = task?.record.name ?? plan.base.name;
+  const where = `${facts.tensor} at flat index ${facts.index} of checkpoint ${checkpoint}`;
+  return new EmrError(error.code, `${error.detail} It is ${where}.`, {
+    checkpoint,
+    ...(task ? { task: task.name } : {}),
+    ...facts,
+  });
+}
+
+function tileJob(plan: MergePlan, store: Store, itemElements: number): TileJob {
+  const records = [plan.base, ...plan.tasks.map((task) => task.record)];
+  const fileNumber = records.map((record) => new Map(record.files.map((file, index) => [file.name, index])));
+  return {
+    store: store.config,
+    engine: plan.request.engine,
+    files: records.map((record) => record.files),
+    tensors: plan.merged.map(({ name, n, output, program, base, tasks }) => ({
+      name,
+      n,
+      output,
+      program,
+      inputs: [base, ...tasks].map(({ file, offset, dtype }, input) => ({
+        file: fileNumber[input]!.get(file)!,
+        offset,
+        dtype: dtype as FloatDtype, // merged tensors are float
+      })),
+    })),
+    itemElements,
+    masks: plan.mask !== undefined,
+    cursor: new SharedArrayBuffer(4),
+  };
+}
+
+function bytesPerElement(job: TileJob, tensor: number): number {
+  return job.tensors[tensor]!.inputs.reduce((sum, input) => sum + DTYPE_BYTES[input.dtype], 0);
+}
+
+/** Items of as many f32 elements as the store likes to read at a time. */
+function defaultItemElements(store: Store): number {
+  return Math.max(1, Math.round(store.readBytes / (4 * TILE_ELEMENTS))) * TILE_ELEMENTS;
+}
+
+/** Adds the rows of a result, one for each tile, in index order: the order of f64 additions is fixed by the tiles. */
+function addRows(total: Float64Array, rows: Float64Array): void {
+  for (let i = 0; i < rows.length; i++) total[i % total.length]! += rows[i]!;
+}
+
+/** The tensors and files that are the task's own. */
+async function copyTask(
+  { sources, signal }: RunOptions,
+  { name, record, extras, extrasLayout, layout }: TaskPlan,
+  artifacts: ArtifactSet,
+  meter: ProgressMeter,
+): Promise<void> {
+  const source = new Map(extras.map((tensor) => [tensor.name, tensor]));
+  const target = await artifacts.open(bundlePaths.extras(name), extrasLayout.bytes);
+  await target.write(extrasLayout.header);
+  for (const { name: tensor } of extrasLayout.tensors) {
+    const { file, offset, bytes } = source.get(tensor)!;
+    await copyRanges(sources, fileOf(record, file), [{ offset, bytes }], target, signal);
+    meter.add(bytes);
+  }
+  await artifacts.close(target);
+  await artifacts.write(bundlePaths.layout(name), layoutJson(layout));
+  for (const side of layout.files) {
+    const file = fileOf(record, side);
+    const copy = await artifacts.open(bundlePaths.file(name, side), file.bytes);
+    await copyRanges(sources, file, [{ offset: 0, bytes: file.bytes }], copy, signal);
+    await artifacts.close(copy);
+  }
+}
+
+function fileOf(record: TaskPlan['record'], name: string) {
+  return record.files.find((file) => file.name === name)!;
+}

@@ -1,0 +1,22 @@
+import { EmrError } from './errors.js';
+
+/** Names of checkpoints, merges and tasks. They are path segments and object keys, hence nothing that needs escaping. */
+export const NAME_PATTERN = /^[A-Za-z0-9][A-Za-z0-9._-]{0,95}$/;
+
+/** Ids of merges; a merge's name may not look like one, so that `GET /v1/merges/{id or name}` is unambiguous. */
+export const MERGE_ID_PATTERN = /^[0-9a-f]{32}$/;
+
+/** File names of a checkpoint folder: plain base names; file systems and S3 agree on these characters. */
+const FILE_NAME_PATTERN = /^[A-Za-z0-9._@+-][A-Za-z0-9._@+ ()=,-]{0,199}$/;
+
+export function checkFileName(name: string): string {
+  const reserved = name === '.' || name === '..' || name.startsWith('.tmp-');
+  if (reserved || !FILE_NAME_PATTERN.test(name)) {
+    throw new EmrError(
+      'invalid_name',
+      'A file name is a plain base name of at most 200 letters, digits and ._@+-()=, characters, without a folder.',
+      { file: name.slice(0, 200) },
+    );
+  }
+  return name;
+}
