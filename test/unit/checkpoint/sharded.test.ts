@@ -76,7 +76,10 @@ const REFUSED: Record<string, [ErrorCode, Record<string, string | Uint8Array>]> 
   'two safetensors files without an index': ['checkpoint_ambiguous', { 'a.safetensors': one, 'b.safetensors': one }],
   'two indexes': ['checkpoint_ambiguous', { ...SHARDED, 'other.safetensors.index.json': SHARDED[INDEX] }],
   'an index without its shards': ['index_shard_missing', { [INDEX]: SHARDED[INDEX] }],
-  'an index that names a shard that is not there': ['index_shard_missing', { ...SHARDED, [INDEX]: index({ a: 'gone.safetensors' }) }],
+  'an index that names a shard that is not there': [
+    'index_shard_missing',
+    { ...SHARDED, [INDEX]: index({ a: 'gone.safetensors' }) },
+  ],
   'a safetensors file that the index does not name': ['index_shard_unlisted', { ...SHARDED, 'x.safetensors': one }],
   'a tensor that its shard lacks': [
     'index_tensor_missing',
