@@ -2,6 +2,7 @@
 export function throttle<T>(send: (value: T) => void, intervalMs: number): { push(value: T): void; stop(): void } {
   let timer: NodeJS.Timeout | undefined;
   let pending: { value: T } | undefined;
+  let stopped = false;
 
   function flush(): void {
     timer = undefined;
@@ -14,11 +15,13 @@ export function throttle<T>(send: (value: T) => void, intervalMs: number): { pus
 
   return {
     push(value) {
+      if (stopped) return;
       pending = { value };
       if (!timer) flush();
     },
-    /** Drops what was not sent. */
+    /** Drops what was not sent, and all that comes later. */
     stop() {
+      stopped = true;
       clearTimeout(timer);
       pending = undefined;
     },
