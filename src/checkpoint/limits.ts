@@ -8,7 +8,7 @@ export interface SafetensorsLimits {
 /** Upstream refuses larger headers (MAX_HEADER_SIZE), so no file that other tools can read is beyond it. */
 export const HARD_MAX_HEADER_BYTES = 100_000_000;
 
-/** About 200,000 tensors at 120 bytes each; the header is held in memory whole, as bytes and as text. */
+/** Some 180,000 tensors of common names; the header is held in memory whole, as bytes and as text. */
 const DEFAULT_MAX_HEADER_BYTES = 25_000_000;
 
 /** Large mixture-of-experts models have some 50,000 to 100,000 tensors; each costs a few hundred bytes of memory. */
