@@ -7,8 +7,12 @@ import { errno, isAbsent } from './fs-errors.js';
 import { makeDirectoryOf, removeEmpty, syncDirectory } from './fs-paths.js';
 import { TEMP_PREFIX } from './keys.js';
 
-/** A deletion may take an empty directory away between its making and the first file in it: then it is made again. */
+/**
+ * A deletion may take an empty directory away between its making and the first file in it, or while it is made (which
+ * Node's recursive mkdir then reports as ENOENT, ENOTDIR or EEXIST): it is made again.
+ */
 const DIRECTORY_TRIES = 16;
+const VANISHED = new Set(['ENOENT', 'ENOTDIR', 'EEXIST']);
 
 /** A file being written, beside its target and invisible to listings. */
 export interface TempFile {
@@ -46,7 +50,7 @@ async function openNew(root: string, key: string): Promise<{ handle: FileHandle;
       const path = join(await makeDirectoryOf(root, key), tempName());
       return { handle: await open(path, 'wx'), path };
     } catch (error) {
-      if (errno(error) !== 'ENOENT' || attempt === DIRECTORY_TRIES) throw error;
+      if (!VANISHED.has(errno(error) ?? '') || attempt === DIRECTORY_TRIES) throw error;
     }
   }
 }
@@ -64,10 +68,10 @@ async function published<T>(work: Promise<T>): Promise<T> {
 export async function openTemp(root: string, key: string): Promise<TempFile> {
   const { handle, path } = await openNew(root, key);
   const target = join(dirname(path), basename(key));
-  let open_ = true;
+  let isOpen = true;
   const close = async () => {
-    if (!open_) return;
-    open_ = false;
+    if (!isOpen) return;
+    isOpen = false;
     await handle.close();
   };
   const remove = async () => {

@@ -36,6 +36,9 @@ export async function fileWriter(root: string, key: string, bytes: number): Prom
   let written = 0;
   let byPath = false;
   let ended = false;
+  const notEnded = () => {
+    if (ended) throw new EmrError('internal', 'The object was finished or aborted before.', { key });
+  };
 
   const finish = async (): Promise<ObjectInfo> => {
     const stats = await temp.handle.stat({ bigint: true });
@@ -52,13 +55,14 @@ export async function fileWriter(root: string, key: string, bytes: number): Prom
       return temp.path;
     },
     async write(chunk) {
+      notEnded();
       const end = written + chunk.byteLength;
       if (end > bytes) throw incomplete(key, bytes, end);
       await coded(key, () => writeAll(temp.handle, chunk, written));
       written = end;
     },
     async finish() {
-      if (ended) throw new EmrError('internal', 'The object was finished or aborted before.', { key });
+      notEnded();
       ended = true;
       try {
         return await finish();

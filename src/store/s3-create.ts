@@ -17,7 +17,7 @@ export async function createObject(bucket: Bucket, key: string, bytes: Uint8Arra
   const mark = randomUUID();
   // A copy: the SDK cannot hash a view of shared memory, and its caller may reuse the bytes.
   const object = { ...at, Body: Buffer.from(bytes), Metadata: { writer: mark }, IfNoneMatch: '*' };
-  const isOurs = async () => (await bucket.client.send(new HeadObjectCommand(at))).Metadata?.['writer'] === mark;
+  const isOurs = async () => (await bucket.client.send(new HeadObjectCommand(at))).Metadata?.writer === mark;
 
   for (let attempt = 1; ; attempt++) {
     try {
@@ -27,7 +27,7 @@ export async function createObject(bucket: Bucket, key: string, bytes: Uint8Arra
       try {
         if (isRefusedByCondition(error)) {
           const attempts = error instanceof S3ServiceException ? (error.$metadata.attempts ?? 1) : 1;
-          return attempts + attempt > 2 ? await isOurs() : false;
+          return attempt > 1 || attempts > 1 ? await isOurs() : false;
         }
       } catch (cause) {
         throw s3Error(cause, key);

@@ -1,3 +1,4 @@
+import { setTimeout as pause } from 'node:timers/promises';
 import {
   AbortMultipartUploadCommand,
   CompleteMultipartUploadCommand,
@@ -19,6 +20,8 @@ const PART_BYTES = 8 * MIB;
 export const UNKNOWN_SIZE_PART_BYTES = 16 * MIB;
 /** Parts on their way while the next is filled: memory is one part more than this, for each object being written. */
 const PARTS_IN_FLIGHT = 2;
+/** How long an abort lets the parts on their way arrive before it cuts them off. */
+const ABORT_GRACE_MS = 500;
 
 /** The size of the parts of an object of `bytes`: a whole number of MiB that needs at most MAX_PARTS. */
 export function partBytesFor(bytes: number): number {
@@ -39,18 +42,22 @@ export interface Upload {
 export function createUpload(bucket: Bucket, key: string, partBytes: number, atMost = Infinity): Upload {
   const at = { Bucket: bucket.name, Key: bucket.key(key) };
   const stop = new AbortController();
+  let stopping = false;
   const spare: Buffer[] = [];
   const inFlight = new Set<Promise<void>>();
   const etags: string[] = [];
-  let uploadId: string | undefined;
+  let upload: Promise<string> | undefined;
   let buffer: Buffer | undefined;
   let filled = 0;
   let bytes = 0;
   let parts = 0;
   let failure: EmrError | undefined;
 
+  const stopped = () => new EmrError('upload_incomplete', 'The writing of the object was aborted.', { key });
+
+  // Without the signal: `abort` needs the id of an upload that is just beginning.
   const begin = async (): Promise<string> => {
-    const output = await bucket.client.send(new CreateMultipartUploadCommand(at), { abortSignal: stop.signal });
+    const output = await bucket.client.send(new CreateMultipartUploadCommand(at));
     if (!output.UploadId) throw new EmrError('store_unavailable', 'The object store began no upload.', { key });
     return output.UploadId;
   };
@@ -68,17 +75,20 @@ export function createUpload(bucket: Bucket, key: string, partBytes: number, atM
 
   const flush = async (): Promise<void> => {
     if (!buffer) return;
+    const [body, length] = [buffer, filled];
+    buffer = undefined;
+    filled = 0;
     if (parts === MAX_PARTS) {
       const detail = `An object of unannounced size has at most ${MAX_PARTS * partBytes} bytes in S3.`;
       throw new EmrError('too_large', detail, { key, limit: MAX_PARTS * partBytes });
     }
-    uploadId ??= await coded(key, begin);
+    upload ??= coded(key, begin);
+    const id = await upload;
     while (inFlight.size >= PARTS_IN_FLIGHT) await Promise.race(inFlight);
     if (failure) throw failure;
-    const part = sendPart(buffer, filled, ++parts, uploadId).finally(() => inFlight.delete(part));
+    if (stopping) throw stopped();
+    const part = sendPart(body, length, ++parts, id).finally(() => inFlight.delete(part));
     inFlight.add(part);
-    buffer = undefined;
-    filled = 0;
   };
 
   const putWhole = async (): Promise<string> => {
@@ -105,6 +115,7 @@ export function createUpload(bucket: Bucket, key: string, partBytes: number, atM
     async write(chunk) {
       for (let done = 0; done < chunk.byteLength; ) {
         if (failure) throw failure;
+        if (stopping) throw stopped();
         if (buffer && filled === buffer.byteLength) await flush();
         buffer ??= spare.pop() ?? Buffer.allocUnsafeSlow(Math.min(partBytes, atMost));
         const take = Math.min(chunk.byteLength - done, buffer.byteLength - filled);
@@ -115,18 +126,23 @@ export function createUpload(bucket: Bucket, key: string, partBytes: number, atM
       }
     },
     async finish() {
-      const version = await coded(key, () => (uploadId === undefined ? putWhole() : join(uploadId)));
+      const version = await coded(key, async () => (upload ? join(await upload) : putWhole()));
       buffer = undefined;
       spare.length = 0;
       return { key, bytes, version, modified: new Date() };
     },
     async abort() {
+      stopping = true;
+      // A part that the server receives after the abort of its upload may be kept, and paid for: first they arrive.
+      const arrived = Promise.all(inFlight);
+      await Promise.race([arrived, pause(ABORT_GRACE_MS, undefined, { ref: false })]);
       stop.abort();
-      await Promise.all(inFlight); // a part that arrives after the abort would be kept, and paid for
+      await arrived;
       buffer = undefined;
       spare.length = 0;
-      if (uploadId === undefined) return;
-      const command = new AbortMultipartUploadCommand({ ...at, UploadId: uploadId });
+      const UploadId = await upload?.catch(() => undefined);
+      if (UploadId === undefined) return;
+      const command = new AbortMultipartUploadCommand({ ...at, UploadId });
       await bucket.client.send(command).catch((error: unknown) => {
         const coded = s3Error(error, key);
         if (coded.code !== 'not_found' && coded.code !== 'upload_incomplete') throw coded;

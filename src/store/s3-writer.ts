@@ -8,14 +8,18 @@ import type { ObjectInfo, ObjectWriter } from './types.js';
 export function s3Writer(bucket: Bucket, key: string, bytes: number): ObjectWriter {
   const upload = createUpload(bucket, key, partBytesFor(bytes), bytes);
   let ended = false;
+  const notEnded = () => {
+    if (ended) throw new EmrError('internal', 'The object was finished or aborted before.', { key });
+  };
   return {
     async write(chunk) {
+      notEnded();
       const end = upload.bytes + chunk.byteLength;
       if (end > bytes) throw incomplete(key, bytes, end);
       await upload.write(chunk);
     },
     async finish() {
-      if (ended) throw new EmrError('internal', 'The object was finished or aborted before.', { key });
+      notEnded();
       ended = true;
       try {
         if (upload.bytes !== bytes) throw incomplete(key, bytes, upload.bytes);

@@ -57,8 +57,8 @@ export function createS3Store(config: S3Config): Store {
       return s3Put(bucket, checkKey(key), until(source, options.signal));
     },
 
-    list(prefix, options = {}) {
-      return listObjects(bucket, checkPrefix(prefix), options.delimiter ?? false);
+    async *list(prefix, options = {}) {
+      yield* listObjects(bucket, checkPrefix(prefix), options.delimiter ?? false);
     },
 
     async delete(key) {
