@@ -1,5 +1,4 @@
 /** One BullMQ worker: takes jobs from Redis, runs them with a handler, and hands them back when it is closed. */
-import { setTimeout as sleep } from 'node:timers/promises';
 import { UnrecoverableError, WaitingError, Worker } from 'bullmq';
 import { instanceOf, type MergeJob, QUEUE_NAME, readJob } from './bull-job.js';
 import type { Cancels } from './cancels.js';
@@ -20,6 +19,17 @@ const RUN_RETRY_MS = 1000;
 const PROGRESS_MS = 250;
 /** How long BullMQ may take to close after its jobs have ended; it has no deadline of its own. */
 const CLOSE_MS = 2000;
+
+/**
+ * While Redis is away `close` may wait for ever (a connection that is about to reconnect never says that it has ended),
+ * and with it the timer that renews locks, which would keep the process alive.
+ */
+class AbandonableWorker extends Worker<unknown, void> {
+  async abandon(): Promise<void> {
+    await this.lockManager.close();
+    await this.backend.close(true);
+  }
+}
 
 export interface BullWorkerContext extends Required<Pick<QueueOptions, 'closeGraceMs' | 'log'>> {
   readonly url: string;
@@ -65,7 +75,7 @@ export function startBullWorker(
     }
   }
 
-  const worker = new Worker<unknown, void>(QUEUE_NAME, process, {
+  const worker = new AbandonableWorker(QUEUE_NAME, process, {
     connection,
     prefix,
     concurrency: options.concurrency ?? 1,
@@ -85,10 +95,9 @@ export function startBullWorker(
     // From here on the worker takes no job; it ends when those that run have been handed back.
     const closed = worker.close();
     await runner.stop();
-    const inTime = await Promise.race([closed.then(() => true), sleep(CLOSE_MS, false, { ref: true })]);
+    if (!(await endsWithin(closed, CLOSE_MS))) await worker.abandon();
     connection.disconnect();
     subscriber.disconnect();
-    if (!inTime) await worker.getBackend().close(true);
     await Promise.all(exhausted);
   }
 
@@ -99,4 +108,14 @@ export function startBullWorker(
       return closing;
     },
   };
+}
+
+async function endsWithin(promise: Promise<unknown>, ms: number): Promise<boolean> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<false>((resolve) => {
+    timer = setTimeout(resolve, ms, false);
+  });
+  const inTime = await Promise.race([promise.then(() => true), late]);
+  clearTimeout(timer);
+  return inTime;
 }

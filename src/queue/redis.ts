@@ -32,15 +32,15 @@ function connect(url: string, options: Own, log: Log): Redis {
   return redis;
 }
 
-/** Passes an error on unless the same was passed on within {@link REPEAT_LOG_MS}. */
+/** Passes an error on unless the same one was passed on within {@link REPEAT_LOG_MS}. */
 export function withoutRepeats(log: Log): Log {
-  let last = '';
-  let at = 0;
+  const last = new Map<string, number>();
   return (message, error) => {
-    const text = `${message}: ${error}`;
-    if (text === last && Date.now() - at < REPEAT_LOG_MS) return;
-    last = text;
-    at = Date.now();
+    const now = Date.now();
+    for (const [text, at] of last) if (now - at >= REPEAT_LOG_MS) last.delete(text);
+    const text = String(error);
+    if (last.has(text)) return;
+    last.set(text, now);
     log(message, error);
   };
 }

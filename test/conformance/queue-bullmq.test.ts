@@ -120,18 +120,18 @@ describe('queue: BullMQ on Redis', { skip }, () => {
     await queue.work(handler);
     await until('the last has run', async () => (await queue.status(job('last'))) === undefined);
     assert.deepEqual(ids(), ['last']);
-    assert.equal(logged.filter((line) => line.includes('unreadable')).length >= 1, true);
+    assert.equal(logged.filter((line) => line.includes('unreadable')).length, 5);
   });
 
   test('Redis emptied: a job can be added again and runs', async (t) => {
     const own = await privateRedis();
     if ('skip' in own) return t.skip(own.skip);
-    t.after(() => own.stop());
     const queue = ends(t).queueAt(own.url);
     const { ids, handler } = recorder();
     await queue.enqueue(job('a'));
     const redis = new Redis(own.url);
     t.after(() => redis.disconnect());
+    t.after(() => own.stop());
     await redis.flushall();
     assert.equal(await queue.status(job('a')), undefined);
     await queue.work(handler);
@@ -180,8 +180,8 @@ describe('queue: BullMQ on Redis', { skip }, () => {
   test('Redis away: a worker closes all the same', async (t) => {
     const own = await privateRedis();
     if ('skip' in own) return t.skip(own.skip);
-    t.after(() => own.stop());
     const { queueAt } = ends(t);
+    t.after(() => own.stop());
     const queue = queueAt(own.url);
     const { contexts, handler } = recorder(untilAborted);
     const running = await queue.work(handler);
