@@ -1,11 +1,16 @@
 import { z } from 'zod';
-import type { StoreConfig } from './store/types.js';
 import { parseStoreUrl } from './store/open.js';
+import type { StoreConfig } from './store/types.js';
 
 const LOOPBACK = new Set(['127.0.0.1', '::1', 'localhost']);
 const list = z
   .string()
-  .transform((text) => text.split(',').map((item) => item.trim()).filter(Boolean))
+  .transform((text) =>
+    text
+      .split(',')
+      .map((item) => item.trim())
+      .filter(Boolean),
+  )
   .default([]);
 const optional = z.string().min(1).optional();
 
@@ -24,7 +29,11 @@ const environment = z.object({
   /** Folders below which `file:///…` checkpoints may be registered. */
   EMR_FILE_ROOTS: list,
   /** Of one upload request; the default holds any single checkpoint of today and still stops a runaway client. */
-  EMR_MAX_UPLOAD_BYTES: z.coerce.number().int().min(1).default(2 ** 40),
+  EMR_MAX_UPLOAD_BYTES: z.coerce
+    .number()
+    .int()
+    .min(1)
+    .default(2 ** 40),
   LOG_LEVEL: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']).default('info'),
 });
 

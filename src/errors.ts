@@ -9,6 +9,8 @@ export const ERRORS = {
   invalid_name: { status: 400, retry: false, title: 'A name is not of the allowed form' },
   invalid_range: { status: 416, retry: false, title: 'No requested byte range lies within the file' },
   not_found: { status: 404, retry: false, title: 'There is nothing at this address' },
+  unauthorized: { status: 401, retry: false, title: 'The request has no valid API key' },
+  method_not_allowed: { status: 405, retry: false, title: 'The address does not answer to this method' },
   unsupported_media_type: { status: 415, retry: false, title: 'The content type is not accepted here' },
   too_large: { status: 413, retry: false, title: 'The upload is larger than this server accepts' },
   length_required: { status: 411, retry: false, title: 'The upload needs a Content-Length' },
@@ -59,6 +61,8 @@ export const ERRORS = {
   },
   // Merges
   unknown_merge: { status: 404, retry: false, title: 'There is no merge of this id or name' },
+  unknown_batch: { status: 404, retry: false, title: 'There is no batch of this id' },
+  batch_refused: { status: 422, retry: false, title: 'A merge of the batch cannot be run, so none was accepted' },
   unknown_task: { status: 404, retry: false, title: 'The merge has no task of this name' },
   unknown_file: { status: 404, retry: false, title: 'There is no file of this name' },
   merge_not_ready: { status: 409, retry: true, title: 'The merge has not succeeded (yet)' },

@@ -11,5 +11,6 @@ export const keys = {
     `${ns}/merges/${id}/${fact}.json`,
   attempts: (ns: string, id: string) => `${ns}/merges/${id}/a/`,
   attempt: (ns: string, id: string, attempt: string) => `${ns}/merges/${id}/a/${attempt}/`,
+  batch: (ns: string, id: string) => `${ns}/batches/${id}.json`,
   alias: (ns: string, name: string) => `${ns}/merge-names/${name}.json`,
 };

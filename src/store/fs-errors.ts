@@ -10,6 +10,16 @@ export function isAbsent(error: unknown): boolean {
   return code === 'ENOENT' || code === 'ENOTDIR' || code === 'EISDIR';
 }
 
+/** The result of `work`, or undefined if what it looks for is not there (any more). */
+export async function ifThere<T>(work: Promise<T>): Promise<T | undefined> {
+  try {
+    return await work;
+  } catch (error) {
+    if (isAbsent(error)) return undefined;
+    throw error;
+  }
+}
+
 /** An error of the file system as a coded one. The path stays in `cause`, which is for the log alone. */
 export function fsError(error: unknown, key: string): EmrError {
   if (error instanceof EmrError) return error;

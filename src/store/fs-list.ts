@@ -2,7 +2,7 @@ import type { Dirent } from 'node:fs';
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { EmrError } from '../errors.js';
-import { isAbsent } from './fs-errors.js';
+import { ifThere } from './fs-errors.js';
 import { fileInfo } from './fs-info.js';
 import { realInside } from './fs-paths.js';
 import { compareKeys, isKey } from './keys.js';
@@ -11,12 +11,12 @@ import type { ListPage, ObjectInfo } from './types.js';
 /** S3's page, so that both stores hold as much at a time. */
 const PAGE = 1000;
 
-/** What was listed a moment ago may be gone by now, or be a link to nothing or out of the root: it is left out. */
-async function ifThere<T>(work: Promise<T>): Promise<T | undefined> {
+/** A link to nothing or out of the root is no object. */
+async function unlessOutside<T>(work: Promise<T>): Promise<T | undefined> {
   try {
-    return await work;
+    return await ifThere(work);
   } catch (error) {
-    if (isAbsent(error) || (error instanceof EmrError && error.code === 'source_not_allowed')) return undefined;
+    if (error instanceof EmrError && error.code === 'source_not_allowed') return undefined;
     throw error;
   }
 }
@@ -36,7 +36,7 @@ async function entriesOf(directory: string, prefix: string): Promise<Entry[]> {
 }
 
 async function infoOf(root: string, key: string): Promise<ObjectInfo | undefined> {
-  const stats = await ifThere(realInside(root, join(root, key)).then((path) => stat(path, { bigint: true })));
+  const stats = await unlessOutside(realInside(root, join(root, key)).then((path) => stat(path, { bigint: true })));
   return stats?.isFile() ? fileInfo(key, stats) : undefined;
 }
 
@@ -71,7 +71,7 @@ async function* oneLevel(root: string, prefix: string): AsyncGenerator<ObjectInf
 
 /** Pages of the objects below `prefix` in `root`, a real path. */
 export async function* listFiles(root: string, prefix: string, delimiter: boolean): AsyncGenerator<ListPage> {
-  if (prefix !== '' && !(await ifThere(realInside(root, join(root, prefix))))) return;
+  if (prefix !== '' && !(await unlessOutside(realInside(root, join(root, prefix))))) return;
   let page: { objects: ObjectInfo[]; prefixes: string[] } = { objects: [], prefixes: [] };
   for await (const item of delimiter ? oneLevel(root, prefix) : walk(root, prefix)) {
     if (typeof item === 'string') page.prefixes.push(item);

@@ -1,45 +1,57 @@
+import { promoteAdd, sum4 } from './add';
 import { BLOCK_BYTES, STEP } from './shape';
 
-/** Σ|u| and Σu² of a tile so far, 2 × f64x2, before the signs, magnitudes and squares of a block's u. */
-export const DERIVED_SUMS: usize = 32;
+// What all tasks need of a block's u, at `derived`: a head of four vectors, then two arrays of a block.
+//   0   f64x2 Σ|u| of the tile so far       32  the mask of a magnitude, 0x7fffffff in each lane
+//   16  f64x2 Σu²                           48  the smallest |u| of the block, f32, in the first lane
+export const MAGNITUDE: usize = 32;
+export const LEAST_U: usize = 48;
+export const ABS_U: usize = 64;
+export const SIGN_U: usize = ABS_U + BLOCK_BYTES;
 
+/** The smallest of four non-negative f32: they order as their bits do. */
 @inline
-export function promoteAdd(accumulator: usize, partial: v128): void {
-  const low = f64x2.promote_low_f32x4(partial);
-  const high = f64x2.promote_low_f32x4(v128.shuffle<u64>(partial, partial, 1, 1));
-  v128.store(accumulator, f64x2.add(v128.load(accumulator), f64x2.add(low, high)));
+export function least(lanes: v128): f32 {
+  const two = i32x4.min_u(lanes, v128.shuffle<u64>(lanes, lanes, 1, 1));
+  return reinterpret<f32>(min<u32>(i32x4.extract_lane(two, 0), i32x4.extract_lane(two, 1)));
 }
 
+/** sgn(u) as f32; u is never -0, so that its bits clamp to -1, 0 or 1. */
 @inline
-function derive(u: usize, target: usize): v128 {
-  const zero = f32x4.splat(0);
-  const value = v128.load(u);
-  const magnitude = f32x4.abs(value);
-  const one = f32x4.splat(1);
-  const sign = v128.or(v128.and(f32x4.gt(value, zero), one), v128.and(f32x4.lt(value, zero), f32x4.splat(-1)));
-  v128.store(target, sign);
-  v128.store(target + BLOCK_BYTES, magnitude);
-  v128.store(target + 2 * BLOCK_BYTES, f32x4.mul(value, value));
-  return magnitude;
+function signOf(u: v128): v128 {
+  return f32x4.convert_i32x4_s(i32x4.max_s(i32x4.min_s(u, i32x4.splat(1)), i32x4.splat(-1)));
 }
 
-/**
- * For m elements (a multiple of STEP) of u: sgn(u), |u| and u², three arrays of a block at `derived + DERIVED_SUMS`;
- * adds their sums to the accumulators before them.
- */
+/** For m elements (a multiple of STEP) of u. */
 export function deriveBlock(u: usize, m: usize, derived: usize): void {
+  const magnitude = v128.load(derived, MAGNITUDE);
   let absU = f32x4.splat(0);
   let uSq = f32x4.splat(0);
-  for (let at: usize = 0; at < m << 2; at += STEP << 2) {
-    const target = derived + DERIVED_SUMS + at;
-    const a = f32x4.add(derive(u + at, target), derive(u + at + 16, target + 16));
-    const b = f32x4.add(derive(u + at + 32, target + 32), derive(u + at + 48, target + 48));
-    absU = f32x4.add(absU, f32x4.add(a, b));
-    const squares = target + 2 * BLOCK_BYTES;
-    const c = f32x4.add(v128.load(squares), v128.load(squares, 16));
-    const d = f32x4.add(v128.load(squares, 32), v128.load(squares, 48));
-    uSq = f32x4.add(uSq, f32x4.add(c, d));
+  let smallest = magnitude;
+  let target = derived;
+  for (const end = u + (m << 2); u < end; u += STEP << 2) {
+    const u0 = v128.load(u);
+    const abs0 = v128.and(u0, magnitude);
+    v128.store(target, abs0, ABS_U);
+    v128.store(target, signOf(u0), SIGN_U);
+    const u1 = v128.load(u, 16);
+    const abs1 = v128.and(u1, magnitude);
+    v128.store(target, abs1, ABS_U + 16);
+    v128.store(target, signOf(u1), SIGN_U + 16);
+    const u2 = v128.load(u, 32);
+    const abs2 = v128.and(u2, magnitude);
+    v128.store(target, abs2, ABS_U + 32);
+    v128.store(target, signOf(u2), SIGN_U + 32);
+    const u3 = v128.load(u, 48);
+    const abs3 = v128.and(u3, magnitude);
+    v128.store(target, abs3, ABS_U + 48);
+    v128.store(target, signOf(u3), SIGN_U + 48);
+    absU = f32x4.add(absU, sum4(abs0, abs1, abs2, abs3));
+    uSq = f32x4.add(uSq, sum4(f32x4.mul(u0, u0), f32x4.mul(u1, u1), f32x4.mul(u2, u2), f32x4.mul(u3, u3)));
+    smallest = i32x4.min_u(smallest, i32x4.min_u(i32x4.min_u(abs0, abs1), i32x4.min_u(abs2, abs3)));
+    target += STEP << 2;
   }
   promoteAdd(derived, absU);
   promoteAdd(derived + 16, uSq);
+  store<f32>(derived, least(smallest), LEAST_U);
 }

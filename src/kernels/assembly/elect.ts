@@ -32,8 +32,8 @@ export function electBlock(
     let s1 = f32x4.splat(0);
     let high0 = f32x4.splat(0);
     let high1 = f32x4.splat(0);
-    let low0 = f32x4.splat(0);
-    let low1 = f32x4.splat(0);
+    let low0 = i32x4.splat(i32.MIN_VALUE);
+    let low1 = i32x4.splat(i32.MIN_VALUE);
     let weight = weights + at;
     let tau = taus + at;
     const end = tau + tasks * BLOCK_BYTES;
@@ -44,10 +44,10 @@ export function electBlock(
       v128.store(tau, tau1, 16);
       s0 = f32x4.add(s0, tau0);
       s1 = f32x4.add(s1, tau1);
-      high0 = f32x4.pmax(high0, tau0);
-      high1 = f32x4.pmax(high1, tau1);
-      low0 = f32x4.pmin(low0, tau0);
-      low1 = f32x4.pmin(low1, tau1);
+      high0 = i32x4.max_s(high0, tau0);
+      high1 = i32x4.max_s(high1, tau1);
+      low0 = i32x4.max_u(low0, tau0);
+      low1 = i32x4.max_u(low1, tau1);
       weight += stride;
       tau += BLOCK_BYTES;
     }

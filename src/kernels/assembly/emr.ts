@@ -1,6 +1,6 @@
 import { deriveBlock } from './derive';
 import { electBlock } from './elect';
-import { measureBlock } from './measure';
+import { alignBlock, measureBlock } from './measure';
 import { BLOCK, BLOCK_BYTES, STEP, TASK_ACCUMULATORS, TILE } from './shape';
 import { clear, finishRow } from './sums';
 
@@ -11,7 +11,7 @@ import { clear, finishRow } from './sums';
  */
 export function emr(
   base: usize, weights: usize, stride: usize, tasks: usize, n: usize, u: usize, masks: usize, maskStride: usize,
-  row: usize, taus: usize, derived: usize, accumulators: usize, zeroIsNegative: i32, rounding: i32,
+  row: usize, taus: usize, derived: usize, accumulators: usize, zeroIsNegative: i32, rounding: i32, magnitude: i32,
 ): void {
   const zeros = i32x4.splat(-zeroIsNegative);
   clear(tasks, accumulators, derived);
@@ -22,7 +22,8 @@ export function emr(
     deriveBlock(u + byte, m, derived);
     for (let task: usize = 0; task < tasks; task++) {
       const mask = masks + task * maskStride + (at >> 3);
-      measureBlock(taus + task * BLOCK_BYTES, derived, m, mask, accumulators + task * TASK_ACCUMULATORS);
+      alignBlock(taus + task * BLOCK_BYTES, derived, m, mask, accumulators + task * TASK_ACCUMULATORS);
+      measureBlock(taus + task * BLOCK_BYTES, u + byte, m, accumulators + task * TASK_ACCUMULATORS, i32x4.splat(magnitude));
     }
     const next = at + BLOCK;
     if ((next & (TILE - 1)) == 0 || next >= n) row = finishRow(row, tasks, accumulators, derived);

@@ -1,7 +1,7 @@
 // Shapes that the kernels share. A block is what one pass keeps in the first-level cache: N task vectors, u and what
 // is derived from it. It also bounds the rounding of the f32 partial sums: 128 elements are 32 vectors, added as
 // 8 sums of 4, so a partial sum has seen at most 2 + 8 additions when it goes on in f64.
-export const BLOCK: usize = 128;
+export const BLOCK: usize = 256;
 /** Bytes of one f32 array of a block. */
 export const BLOCK_BYTES: usize = BLOCK << 2;
 /** Elements of a row of sums (TILE_ELEMENTS in types.ts). */

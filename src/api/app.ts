@@ -1,0 +1,57 @@
+import multipart from '@fastify/multipart';
+import Fastify, { type FastifyBaseLogger } from 'fastify';
+import { serializerCompiler, validatorCompiler, type ZodTypeProvider } from 'fastify-type-provider-zod';
+import type { Services } from '../services.js';
+import { auth } from './plugins/auth.js';
+import { metrics } from './plugins/metrics.js';
+import { openapi } from './plugins/openapi.js';
+import { problems } from './plugins/problems.js';
+import { batchRoutes } from './routes/batches.js';
+import { checkpointRoutes } from './routes/checkpoints.js';
+import { healthRoutes } from './routes/health.js';
+import { mergeRoutes } from './routes/merges.js';
+import { methodRoutes } from './routes/methods.js';
+import { modelRoutes } from './routes/models.js';
+import { uploadRoutes } from './routes/uploads.js';
+import type { Api } from './types.js';
+
+/** JSON bodies: a merge of 256 tasks with all its patterns is well below. Uploads have their own limit. */
+const MAX_JSON_BYTES = 4 * 2 ** 20;
+
+/** Parts of one multipart upload: a checkpoint's files and its name. */
+const MAX_PARTS = 2_001;
+
+/** The longest path is three names and a file. */
+const MAX_PARAM_LENGTH = 300;
+
+export interface AppOptions {
+  readonly services: Services;
+  readonly logger: FastifyBaseLogger;
+  readonly version: string;
+}
+
+/** The HTTP service without a socket: every route and plugin. Listens to nothing and reads no environment. */
+export async function buildApp({ services, logger, version }: AppOptions): Promise<Api> {
+  const app = Fastify({
+    loggerInstance: logger,
+    bodyLimit: MAX_JSON_BYTES,
+    exposeHeadRoutes: false, // a HEAD answer has the real length, so the routes that have one say it themselves
+    forceCloseConnections: 'idle',
+    routerOptions: { maxParamLength: MAX_PARAM_LENGTH },
+  }).withTypeProvider<ZodTypeProvider>();
+  app.setValidatorCompiler(validatorCompiler);
+  app.setSerializerCompiler(serializerCompiler);
+
+  await app.register(problems);
+  await app.register(auth, { keys: services.config.apiKeys });
+  await app.register(openapi, { version });
+  await app.register(metrics, { queue: services.queue });
+  // Sizes are counted where the bytes flow (catalog/upload-stream.ts): the parser's own limit would cut a file short.
+  await app.register(multipart, {
+    throwFileSizeLimit: false,
+    limits: { fileSize: Number.POSITIVE_INFINITY, files: MAX_PARTS, parts: MAX_PARTS, fields: 1, fieldSize: 1024 },
+  });
+  const routes = [uploadRoutes, checkpointRoutes, mergeRoutes, modelRoutes, batchRoutes, methodRoutes, healthRoutes];
+  for (const register of routes) await app.register(async (scope) => register(scope as unknown as Api, services));
+  return app as unknown as Api;
+}

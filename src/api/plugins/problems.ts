@@ -1,0 +1,77 @@
+import { STATUS_CODES } from 'node:http';
+import type { FastifyError } from 'fastify';
+import fp from 'fastify-plugin';
+import { hasZodFastifySchemaValidationErrors } from 'fastify-type-provider-zod';
+import { EmrError, ERRORS, type ErrorCode, toEmrError } from '../../errors.js';
+
+/** Fastify's own refusals, by the code of ours that they mean. */
+const FRAMEWORK_CODES: Record<string, ErrorCode> = {
+  FST_ERR_CTP_INVALID_MEDIA_TYPE: 'unsupported_media_type',
+  FST_INVALID_MULTIPART_CONTENT_TYPE: 'unsupported_media_type',
+  FST_ERR_CTP_BODY_TOO_LARGE: 'too_large',
+  FST_ERR_CTP_INVALID_CONTENT_LENGTH: 'upload_incomplete',
+  FST_ERR_CTP_EMPTY_JSON_BODY: 'invalid_request',
+  FST_ERR_CTP_INVALID_JSON_BODY: 'invalid_request',
+  FST_PARTS_LIMIT: 'too_large',
+  FST_FILES_LIMIT: 'too_large',
+  FST_FIELDS_LIMIT: 'too_large',
+  // The client went away; the answer reaches nobody but the log.
+  ECONNRESET: 'upload_incomplete',
+  ERR_STREAM_PREMATURE_CLOSE: 'upload_incomplete',
+};
+
+/** The body of every refusal: RFC 9457 with `code`, `retry` and the error's facts as extension members. */
+export function problemOf(error: EmrError): Record<string, unknown> {
+  const { status, retry, title } = ERRORS[error.code];
+  return {
+    ...error.facts,
+    type: `https://github.com/emr-merge/emr-merge/blob/main/docs/errors.md#${error.code}`,
+    title,
+    status,
+    detail: error.detail,
+    code: error.code,
+    retry,
+  };
+}
+
+function codedError(error: FastifyError): EmrError {
+  if (error instanceof EmrError) return error;
+  if (hasZodFastifySchemaValidationErrors(error)) {
+    const issues = error.validation.map((issue) => ({
+      path: issue.instancePath.replace(/^\//, '').replaceAll('/', '.'),
+      message: issue.message,
+    }));
+    const where = `${error.validationContext}${issues[0]?.path ? `.${issues[0].path}` : ''}`;
+    return new EmrError('invalid_request', `${where}: ${issues[0]?.message ?? 'not valid'}`, { issues });
+  }
+  const known = FRAMEWORK_CODES[error.code];
+  if (known) return new EmrError(known, error.message, {}, { cause: error });
+  // Anything else that the framework or the HTTP parser refuses is the client's; ours are 5xx.
+  if (error.statusCode && error.statusCode >= 400 && error.statusCode < 500) {
+    return new EmrError('invalid_request', STATUS_CODES[error.statusCode] ?? 'Bad request', {}, { cause: error });
+  }
+  return toEmrError(error);
+}
+
+/** Turns every error into `application/problem+json`; what is not the client's is logged with its cause. */
+export const problems = fp(
+  async (app) => {
+    app.setErrorHandler((error: FastifyError, request, reply) => {
+      const coded = codedError(error);
+      if (coded.status >= 500) request.log.error({ err: error, code: coded.code }, coded.detail);
+      if (coded.retry && coded.status === 503) reply.header('retry-after', '5');
+      return reply
+        .status(coded.status)
+        .type('application/problem+json')
+        .send(JSON.stringify(problemOf(coded)));
+    });
+    app.setNotFoundHandler((request, reply) => {
+      const error = new EmrError('not_found', `There is nothing at ${request.method} ${request.url.split('?')[0]}.`);
+      return reply
+        .status(404)
+        .type('application/problem+json')
+        .send(JSON.stringify(problemOf(error)));
+    });
+  },
+  { name: 'problems' },
+);

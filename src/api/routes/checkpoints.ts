@@ -1,0 +1,62 @@
+import { z } from 'zod';
+import { requireUnused } from '../../merge/usage.js';
+import type { Services } from '../../services.js';
+import { checkpointView, viewCheckpoint } from '../schemas/checkpoint.js';
+import { listOf, NAMESPACE, name, nothing, page, refusals } from '../schemas/common.js';
+import type { Api } from '../types.js';
+
+const byName = z.strictObject({ name });
+
+export function checkpointRoutes(app: Api, { checkpoints, merges }: Services): void {
+  app.get(
+    '/v1/checkpoints',
+    {
+      schema: {
+        tags: ['checkpoints'],
+        summary: 'All checkpoints, in order of name',
+        querystring: page,
+        response: { 200: listOf(checkpointView), ...refusals(400) },
+      },
+    },
+    async ({ query }) => {
+      const after = query.cursor === undefined ? {} : { after: query.cursor };
+      const { items, more } = await checkpoints.list(NAMESPACE, { ...after, limit: query.limit });
+      return { items: items.map(viewCheckpoint), ...(more ? { next_cursor: items.at(-1)!.name } : {}) };
+    },
+  );
+
+  app.get(
+    '/v1/checkpoints/:name',
+    {
+      schema: {
+        tags: ['checkpoints'],
+        summary: 'One checkpoint',
+        params: byName,
+        response: { 200: checkpointView, ...refusals(400, 404) },
+      },
+    },
+    async ({ params }) => viewCheckpoint(await checkpoints.get(NAMESPACE, params.name)),
+  );
+
+  app.delete(
+    '/v1/checkpoints/:name',
+    {
+      schema: {
+        tags: ['checkpoints'],
+        summary: 'Delete a checkpoint and the files that were uploaded for it',
+        description:
+          'Refused while an unfinished merge reads it, and while it is the base that a finished merge is rebuilt from; ' +
+          '`force=true` deletes it in the second case. Files registered in place are left alone.',
+        params: byName,
+        querystring: z.strictObject({ force: z.stringbool().default(false) }),
+        response: { 204: nothing, ...refusals(400, 404, 409) },
+      },
+    },
+    async ({ params, query }, reply) => {
+      await checkpoints.get(NAMESPACE, params.name);
+      await requireUnused(merges, NAMESPACE, params.name, query.force);
+      await checkpoints.delete(NAMESPACE, params.name);
+      return reply.status(204).send();
+    },
+  );
+}

@@ -1,0 +1,132 @@
+import { z } from 'zod';
+import { OUTPUT_DTYPES } from '../../dtype.js';
+import { bundlePaths } from '../../merge/bundle.js';
+import { RESCALERS, SCOPES } from '../../merge/methods/emr.js';
+import type { Services } from '../../services.js';
+import { idOrName, NAMESPACE, name, refusals } from '../schemas/common.js';
+import { artifactView } from '../schemas/merge.js';
+import { sendDownload } from '../send-download.js';
+import type { Api } from '../types.js';
+
+const byId = z.strictObject({ id: idOrName });
+const byTask = z.strictObject({ id: idOrName, task: name });
+const rendering = z.strictObject({
+  rescaler: z.enum(RESCALERS).optional().describe('Which λ; default: as the merge was asked for.'),
+  scope: z.enum(SCOPES).optional().describe('One λ for the model, or one for each tensor.'),
+  dtype: z.enum(OUTPUT_DTYPES).optional().describe('Of all float tensors; default: as in the fine-tuned checkpoint.'),
+});
+
+/** What a merge has made: reports, artifacts, and every task's model, rebuilt while it is sent. */
+export function modelRoutes(app: Api, { merges, models }: Services): void {
+  const find = (id: string) => merges.get(NAMESPACE, id);
+  const file = {
+    produces: ['application/octet-stream'],
+    description: 'Content-Length, a strong ETag, Range, If-Range and If-None-Match. HEAD answers without a body.',
+    response: { 200: z.any(), 206: z.any(), ...refusals(400, 404, 409, 416) },
+  };
+  const download = (url: string) => ({ method: ['GET', 'HEAD'], url });
+
+  app.get(
+    '/v1/merges/:id/report',
+    {
+      schema: {
+        tags: ['models'],
+        summary: 'Every figure of the merge: rescalers, densities, distances, conflicts',
+        params: byId,
+        response: { 200: z.any(), ...refusals(400, 404, 409) },
+      },
+    },
+    async (request, reply) =>
+      sendDownload(request, reply, await models.artifact(NAMESPACE, await find(request.params.id), bundlePaths.report)),
+  );
+
+  app.get(
+    '/v1/merges/:id/files',
+    {
+      schema: {
+        tags: ['models'],
+        summary: 'All artifacts',
+        params: byId,
+        response: { 200: z.object({ files: z.array(artifactView) }), ...refusals(400, 404, 409) },
+      },
+    },
+    async ({ params }) => ({ files: [...(await models.artifacts(NAMESPACE, await find(params.id)))] }),
+  );
+
+  app.route({
+    ...download('/v1/merges/:id/files/*'),
+    schema: {
+      ...file,
+      tags: ['models'],
+      summary: 'One artifact, by its path as in the list',
+      params: z.strictObject({ id: idOrName, '*': z.string().max(300) }),
+    },
+    handler: async (request, reply) =>
+      sendDownload(
+        request,
+        reply,
+        await models.artifact(NAMESPACE, await find(request.params.id), request.params['*']),
+      ),
+  });
+
+  app.route({
+    ...download('/v1/merges/:id/model.safetensors'),
+    schema: { ...file, tags: ['models'], summary: 'The one model of methods that make one', params: byId },
+    handler: async (request, reply) =>
+      sendDownload(request, reply, await models.artifact(NAMESPACE, await find(request.params.id), bundlePaths.model)),
+  });
+
+  app.route({
+    ...download('/v1/merges/:id/tasks/:task/model.safetensors'),
+    schema: {
+      ...file,
+      tags: ['models'],
+      summary: "A task's model in one file, rebuilt while it is sent",
+      params: byTask,
+      querystring: rendering,
+    },
+    handler: async (request, reply) => {
+      const { id, task } = request.params;
+      return sendDownload(request, reply, await models.taskModel(NAMESPACE, await find(id), task, request.query));
+    },
+  });
+
+  app.get(
+    '/v1/merges/:id/tasks/:task/files',
+    {
+      schema: {
+        tags: ['models'],
+        summary: "The task's whole folder, with shards, index and side files as its checkpoint had them",
+        params: byTask,
+        querystring: rendering,
+        response: {
+          200: z.object({ files: z.array(z.object({ path: z.string(), bytes: z.int(), etag: z.string() })) }),
+          ...refusals(400, 404, 409),
+        },
+      },
+    },
+    async ({ params, query }) => {
+      const files = await models.taskFiles(NAMESPACE, await find(params.id), params.task, query);
+      return { files: files.map(({ name: path, bytes, etag }) => ({ path, bytes, etag })) };
+    },
+  );
+
+  app.route({
+    ...download('/v1/merges/:id/tasks/:task/files/:file'),
+    schema: {
+      ...file,
+      tags: ['models'],
+      summary: "One file of the task's folder",
+      params: byTask.extend({ file: z.string().max(255) }),
+      querystring: rendering,
+    },
+    handler: async (request, reply) => {
+      const { id, task, file: wanted } = request.params;
+      return sendDownload(
+        request,
+        reply,
+        await models.taskFile(NAMESPACE, await find(id), task, wanted, request.query),
+      );
+    },
+  });
+}

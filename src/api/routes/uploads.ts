@@ -1,0 +1,111 @@
+import type { Multipart } from '@fastify/multipart';
+import type { FastifyRequest } from 'fastify';
+import { z } from 'zod';
+import type { CheckpointRecord } from '../../catalog/records.js';
+import type { Uploads } from '../../catalog/uploads.js';
+import { EmrError } from '../../errors.js';
+import type { Services } from '../../services.js';
+import { checkpointView, registerBody, uploadedFile, viewCheckpoint } from '../schemas/checkpoint.js';
+import { NAMESPACE, name, refusals } from '../schemas/common.js';
+import type { Api } from '../types.js';
+
+/** The ways in: multipart, one PUT per file, or registration of files that are there already. */
+export function uploadRoutes(app: Api, { uploads, register }: Services): void {
+  app.post(
+    '/v1/checkpoints',
+    {
+      schema: {
+        tags: ['checkpoints'],
+        summary: 'Upload a checkpoint, or register files in place',
+        description:
+          'multipart/form-data: the field `name`, then the files, each under its own file name; they are streamed to ' +
+          'the store. application/json: `{name, source: {uri}}` registers files that lie in the store or below an ' +
+          'allowed root; they are hashed once and read in place.',
+        consumes: ['multipart/form-data', 'application/json'],
+        response: { 201: checkpointView, ...refusals(400, 403, 404, 409, 413, 415, 422, 507) },
+      },
+    },
+    async (request, reply) => {
+      const record = request.isMultipart()
+        ? await receiveMultipart(request, uploads)
+        : await registerFromJson(request.body);
+      return reply.status(201).header('location', `/v1/checkpoints/${record.name}`).send(viewCheckpoint(record));
+    },
+  );
+
+  const registerFromJson = (body: unknown) => {
+    const parsed = registerBody.safeParse(body);
+    if (!parsed.success) throw new EmrError('invalid_request', z.prettifyError(parsed.error));
+    return register(NAMESPACE, parsed.data.name, parsed.data.source.uri);
+  };
+
+  // Any content type: the body is the file. In a scope of its own, so that other routes keep theirs.
+  app.register(async (scope) => {
+    scope.removeAllContentTypeParsers();
+    scope.addContentTypeParser('*', (_request, _payload, done) => done(null));
+    (scope as unknown as Api).put(
+      '/v1/checkpoints/:name/files/:file',
+      {
+        bodyLimit: Number.MAX_SAFE_INTEGER, // counted as it flows, against EMR_MAX_UPLOAD_BYTES
+        schema: {
+          tags: ['checkpoints'],
+          summary: 'Upload one file of a checkpoint, raw: the fast way in for large files',
+          description: 'Then `POST …/complete`. A file that is sent again replaces the earlier one.',
+          consumes: ['application/octet-stream'],
+          params: z.strictObject({ name, file: z.string().min(1).max(255) }),
+          response: { 200: uploadedFile, ...refusals(400, 409, 413, 422, 507) },
+        },
+      },
+      async ({ params, raw, headers }) => {
+        requireIdentity(headers['content-encoding']);
+        return uploads.putFile(NAMESPACE, params.name, params.file, raw);
+      },
+    );
+  });
+
+  app.post(
+    '/v1/checkpoints/:name/complete',
+    {
+      schema: {
+        tags: ['checkpoints'],
+        summary: 'Make a checkpoint of the files that were put',
+        params: z.strictObject({ name }),
+        response: { 201: checkpointView, ...refusals(400, 404, 409, 422) },
+      },
+    },
+    async ({ params }, reply) => {
+      const record = await uploads.complete(NAMESPACE, params.name);
+      return reply.status(201).header('location', `/v1/checkpoints/${record.name}`).send(viewCheckpoint(record));
+    },
+  );
+}
+
+/** Nothing that fails leaves a file: whatever breaks, in the client or here, the upload is taken back. */
+async function receiveMultipart(request: FastifyRequest, uploads: Uploads): Promise<CheckpointRecord> {
+  requireIdentity(request.headers['content-encoding']);
+  const parts = request.parts();
+  const first = await parts.next();
+  const checkpoint = nameField(first.done ? undefined : first.value);
+  const upload = await uploads.begin(NAMESPACE, checkpoint);
+  try {
+    for await (const part of parts) {
+      if (part.type !== 'file') throw new EmrError('invalid_request', `There is no field ${part.fieldname}.`);
+      await upload.add(part.filename, part.file);
+    }
+    return await upload.commit();
+  } catch (error) {
+    await upload.abort();
+    throw error;
+  }
+}
+
+function nameField(part: Multipart | undefined): string {
+  if (part?.type === 'field' && part.fieldname === 'name' && typeof part.value === 'string') return part.value;
+  throw new EmrError('invalid_request', 'The first part of the form must be the field name; the files follow.');
+}
+
+/** Weights are incompressible, and a bomb must not be unpacked: what is sent is what is stored. */
+function requireIdentity(encoding: string | undefined): void {
+  if (encoding === undefined || encoding === 'identity') return;
+  throw new EmrError('unsupported_media_type', `Send the file without Content-Encoding ${encoding}.`);
+}

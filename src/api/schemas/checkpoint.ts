@@ -1,0 +1,44 @@
+import { z } from 'zod';
+import type { CheckpointRecord } from '../../catalog/records.js';
+import { elementCount } from '../../dtype.js';
+import { name } from './common.js';
+
+export const checkpointView = z
+  .object({
+    name,
+    created_at: z.iso.datetime(),
+    digest: z.string().describe('SHA-256 over names, sizes and hashes of all files.'),
+    source: z.string().optional().describe('Where it was registered from, when it is read in place.'),
+    files: z.array(z.object({ name: z.string(), bytes: z.int(), sha256: z.string() })),
+    tensors: z.int().describe('How many tensors.'),
+    parameters: z.int().describe('How many elements in all tensors.'),
+    bytes: z.int().describe('Of all files.'),
+  })
+  .meta({ id: 'Checkpoint' });
+
+/** What the API shows of a record: never where its files lie. */
+export function viewCheckpoint(record: CheckpointRecord): z.output<typeof checkpointView> {
+  return {
+    name: record.name,
+    created_at: record.created_at,
+    digest: record.digest,
+    ...(record.source ? { source: record.source } : {}),
+    files: record.files.map(({ name: file, bytes, sha256 }) => ({ name: file, bytes, sha256 })),
+    tensors: record.tensors.length,
+    parameters: record.tensors.reduce((sum, tensor) => sum + elementCount(tensor.shape), 0),
+    bytes: record.files.reduce((sum, file) => sum + file.bytes, 0),
+  };
+}
+
+export const registerBody = z.strictObject({
+  name,
+  source: z.strictObject({
+    uri: z
+      .string()
+      .min(1)
+      .max(4096)
+      .describe('`store:<folder>` or `file:///<folder>` below a configured root; its files are read in place.'),
+  }),
+});
+
+export const uploadedFile = z.object({ file: z.string(), bytes: z.int(), sha256: z.string() });

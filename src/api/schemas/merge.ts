@@ -1,0 +1,64 @@
+import { z } from 'zod';
+import { mergeRequest } from '../../merge/request.js';
+import { name } from './common.js';
+
+export const progressView = z.object({
+  phase: z.string(),
+  bytes_done: z.int(),
+  bytes_total: z.int(),
+  percent: z.number(),
+  bytes_per_second: z.number(),
+  eta_seconds: z.number().nullable().describe('null until the rate is known.'),
+});
+
+const failure = z.looseObject({ code: z.string(), detail: z.string(), failed_at: z.iso.datetime() });
+
+export const mergeView = z
+  .object({
+    id: z.string(),
+    name: name.optional(),
+    state: z.enum(['queued', 'running', 'succeeded', 'failed', 'cancelled']),
+    created_at: z.iso.datetime(),
+    attempts: z.int().describe('How often a worker has started it since it was queued.'),
+    progress: progressView.optional(),
+    request: mergeRequest,
+    result: z
+      .object({ finished_at: z.iso.datetime(), seconds: z.number(), bytes: z.int().describe('Of all its files.') })
+      .optional(),
+    error: failure.optional(),
+  })
+  .meta({ id: 'Merge' });
+export type MergeView = z.output<typeof mergeView>;
+
+export const planView = z
+  .object({
+    tensors: z.array(
+      z.object({
+        name: z.string(),
+        class: z.enum(['merged', 'base_shared', 'task_specific', 'missing']),
+        dtype: z.string(),
+        shape: z.array(z.int()),
+        reason: z.string().optional().describe('Why it is not merged.'),
+      }),
+    ),
+    conflicts: z.array(
+      z.object({ kind: z.string(), detail: z.string(), tensor: z.string().optional(), task: z.string().optional() }),
+    ),
+    warnings: z.array(z.string()),
+    files: z.array(z.object({ path: z.string(), bytes: z.int() })).describe('Every artifact but report.json.'),
+    input_bytes: z.int().describe('Weights that the merge reads, once.'),
+    output_bytes: z.int(),
+    memory_bytes: z.int().describe('What a worker needs for the merge, on top of its process.'),
+    parameters: z.int().describe('Elements that are merged.'),
+  })
+  .meta({ id: 'Plan' });
+
+export const artifactView = z.object({ path: z.string(), bytes: z.int(), sha256: z.string() });
+
+export const methodView = z.object({
+  type: z.string(),
+  title: z.string(),
+  paper: z.string(),
+  output: z.enum(['modulated', 'model']),
+  parameters: z.record(z.string(), z.unknown()).describe('JSON schema.'),
+});

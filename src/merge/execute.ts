@@ -1,0 +1,103 @@
+import { randomBytes } from 'node:crypto';
+import type { CheckpointCatalog } from '../catalog/checkpoints.js';
+import { keys } from '../catalog/keys.js';
+import type { RequestFact } from '../catalog/merge-facts.js';
+import type { MergeCatalog } from '../catalog/merges.js';
+import type { Sources } from '../catalog/sources.js';
+import { EmrError } from '../errors.js';
+import type { JobContext, JobHandler } from '../queue/types.js';
+import type { Store } from '../store/types.js';
+import { type MergePlan, planMerge } from './plan.js';
+import { runMerge } from './run.js';
+
+export interface ExecuteOptions {
+  readonly store: Store;
+  readonly sources: Sources;
+  readonly checkpoints: CheckpointCatalog;
+  readonly merges: MergeCatalog;
+  readonly threads: number | undefined;
+  readonly now: () => number;
+}
+
+/**
+ * Runs a merge from its facts, and ends it with one: the whole of what a worker does. It may run twice at the same time:
+ * each attempt writes under its own id, the commit record decides, and who comes late removes what it wrote.
+ */
+export function createMergeHandler(options: ExecuteOptions): JobHandler {
+  const { store, merges } = options;
+  return async ({ namespace, id }, context) => {
+    const fact = await merges.find(namespace, id);
+    if (fact === undefined || (await merges.outcome(namespace, id)).state !== 'open') return;
+
+    const attempt = `${options.now().toString(36)}-${randomBytes(4).toString('hex')}`;
+    const prefix = keys.attempt(namespace, id, attempt);
+    let won = false;
+    try {
+      won = await runAttempt(options, namespace, fact, attempt, context);
+    } catch (error) {
+      if (context.signal.reason === 'cancelled') await merges.cancel(namespace, id);
+      // Handed back to the queue, or worth another try: the queue is told by rejecting.
+      else if (context.signal.aborted || !(error instanceof EmrError) || error.retry) throw error;
+      else await merges.fail(namespace, id, error);
+    } finally {
+      if (!won) await store.deletePrefix(prefix);
+    }
+    if (won) await removeOtherAttempts(store, namespace, id, prefix);
+  };
+}
+
+/** True if this attempt is the one that counts. */
+async function runAttempt(
+  options: ExecuteOptions,
+  namespace: string,
+  fact: RequestFact,
+  attempt: string,
+  { signal, progress }: JobContext,
+): Promise<boolean> {
+  const started = options.now();
+  const plan = await planOf(options.checkpoints, namespace, fact);
+  const artifacts = await runMerge({
+    plan,
+    store: options.store,
+    sources: options.sources,
+    prefix: keys.attempt(namespace, fact.id, attempt),
+    threads: options.threads,
+    signal,
+    onProgress: progress,
+  });
+  signal.throwIfAborted();
+  // Someone may have ended or deleted the merge meanwhile without reaching this process.
+  const open = (await options.merges.outcome(namespace, fact.id)).state === 'open';
+  if (!open || !(await options.merges.find(namespace, fact.id))) return false;
+  const finished = options.now();
+  return options.merges.succeed(namespace, fact.id, {
+    attempt,
+    finished_at: new Date(finished).toISOString(),
+    seconds: (finished - started) / 1000,
+    artifacts,
+  });
+}
+
+/** The plan again, from the same checkpoints as when the merge was accepted: anything else is `checkpoint_changed`. */
+async function planOf(checkpoints: CheckpointCatalog, namespace: string, fact: RequestFact): Promise<MergePlan> {
+  const { request, digests } = fact;
+  const load = async (name: string, digest: string) => {
+    const record = await checkpoints.get(namespace, name);
+    if (record.digest === digest) return record;
+    throw new EmrError('checkpoint_changed', `${name} was replaced after the merge was accepted: ask for it again.`, {
+      checkpoint: name,
+    });
+  };
+  const base = await load(request.base, digests.base);
+  const tasks = await Promise.all(
+    request.tasks.map(async ({ name, checkpoint }, t) => ({ name, record: await load(checkpoint, digests.tasks[t]!) })),
+  );
+  return planMerge({ request, base, tasks });
+}
+
+/** What attempts of workers that died left behind. */
+async function removeOtherAttempts(store: Store, namespace: string, id: string, kept: string): Promise<void> {
+  for await (const { prefixes } of store.list(keys.attempts(namespace, id), { delimiter: true })) {
+    for (const prefix of prefixes) if (prefix !== kept) await store.deletePrefix(prefix);
+  }
+}

@@ -1,0 +1,171 @@
+import { LRUCache } from 'lru-cache';
+import type { CheckpointCatalog } from '../catalog/checkpoints.js';
+import { keys } from '../catalog/keys.js';
+import type { RequestFact, ResultFact } from '../catalog/merge-facts.js';
+import type { MergeCatalog } from '../catalog/merges.js';
+import type { Sources } from '../catalog/sources.js';
+import { EmrError } from '../errors.js';
+import type { Engine } from '../kernels/types.js';
+import type { ObjectReader, Store } from '../store/types.js';
+import type { Artifact } from './artifact-writer.js';
+import { bundlePaths } from './bundle.js';
+import { readVirtual } from './reconstruct.js';
+import { methodOf } from './registry.js';
+import { loadTaskModel, type TaskModel } from './task-model.js';
+import { createSegmentReaders, type Rendering, taskModelFile, type VirtualFile } from './virtual-file.js';
+
+/** Headers and figures of a task are a few hundred KB for a large model; the least recently used are read again. */
+const CACHED_TASKS = 64;
+
+/** A file that can be sent: its size and tag are known before its bytes. */
+export interface Download {
+  readonly bytes: number;
+  /** Strong, without quotes. */
+  readonly etag: string;
+  readonly name: string;
+  /** Chunks are valid until RING − 1 further ones were asked for (reconstruct.ts). */
+  read(start: number, end: number): AsyncGenerator<Uint8Array>;
+}
+
+export interface Models {
+  artifacts(namespace: string, fact: RequestFact): Promise<readonly Artifact[]>;
+  /** `unknown_file`. */
+  artifact(namespace: string, fact: RequestFact, path: string): Promise<Download>;
+  /** A task's model in one file. */
+  taskModel(namespace: string, fact: RequestFact, task: string, rendering: Rendering): Promise<Download>;
+  /** The files of the folder that the task's checkpoint was. */
+  taskFiles(namespace: string, fact: RequestFact, task: string, rendering: Rendering): Promise<readonly Download[]>;
+  taskFile(namespace: string, fact: RequestFact, task: string, file: string, rendering: Rendering): Promise<Download>;
+}
+
+export interface ModelsOptions {
+  readonly store: Store;
+  readonly sources: Sources;
+  readonly checkpoints: CheckpointCatalog;
+  readonly merges: MergeCatalog;
+  readonly engine: Engine;
+}
+
+export function createModels({ store, sources, checkpoints, merges, engine }: ModelsOptions): Models {
+  const cache = new LRUCache<string, TaskModel>({ max: CACHED_TASKS });
+
+  const resultOf = async (namespace: string, fact: RequestFact): Promise<ResultFact> => {
+    const outcome = await merges.outcome(namespace, fact.id);
+    if (outcome.state === 'succeeded') return outcome.result;
+    throw new EmrError('merge_not_ready', `The merge has no result: its state is ${outcome.state}.`, {
+      merge: fact.id,
+      ...(outcome.state === 'failed' ? { error: outcome.error } : {}),
+    });
+  };
+
+  const load = async (namespace: string, fact: RequestFact, task: string): Promise<TaskModel> => {
+    const result = await resultOf(namespace, fact);
+    const key = [namespace, fact.id, result.attempt, task].join('/');
+    const cached = cache.get(key);
+    if (cached) return cached;
+    const model = await loadTaskModel({ store, checkpoints }, namespace, fact, result, task);
+    cache.set(key, model);
+    return model;
+  };
+
+  const virtual = (model: TaskModel, name: string, file: VirtualFile): Download => ({
+    name,
+    bytes: file.bytes,
+    etag: file.etag,
+    async *read(start, end) {
+      const readers = createSegmentReaders(store, sources, model);
+      try {
+        yield* readVirtual(engine, readers, file, start, end);
+      } finally {
+        await readers.close();
+      }
+    },
+  });
+
+  const stored = (
+    namespace: string,
+    { id }: RequestFact,
+    attempt: string,
+    artifact: Artifact,
+    name: string,
+  ): Download => ({
+    name,
+    bytes: artifact.bytes,
+    etag: artifact.sha256,
+    read: (start, end) =>
+      readObject(() => store.openReader(keys.attempt(namespace, id, attempt) + artifact.path), start, end),
+  });
+
+  const artifact = async (namespace: string, fact: RequestFact, path: string): Promise<Download> => {
+    const result = await resultOf(namespace, fact);
+    const found = result.artifacts.find((known) => known.path === path);
+    if (found) return stored(namespace, fact, result.attempt, found, path.split('/').at(-1)!);
+    if (path === bundlePaths.model) {
+      throw new EmrError(
+        'not_for_this_method',
+        `${fact.request.method.type} makes a model for each task: see tasks/.`,
+        {
+          method: fact.request.method.type,
+        },
+      );
+    }
+    throw new EmrError('unknown_file', `The merge has no file ${path}.`, { file: path });
+  };
+
+  const taskFiles = async (namespace: string, fact: RequestFact, task: string, rendering: Rendering) => {
+    requireRenderable(fact, rendering);
+    const model = await load(namespace, fact, task);
+    const weights = model.layout.weights.map(({ file, tensors }) =>
+      virtual(model, file, taskModelFile(model, rendering, tensors)),
+    );
+    const others = model.layout.files.map((file) => {
+      const path = bundlePaths.file(task, file);
+      const found = model.result.artifacts.find((known) => known.path === path)!;
+      return stored(namespace, fact, model.result.attempt, found, file);
+    });
+    return [...weights, ...others].sort((a, b) => (a.name < b.name ? -1 : 1));
+  };
+
+  return {
+    artifact,
+    taskFiles,
+    artifacts: async (namespace, fact) => (await resultOf(namespace, fact)).artifacts,
+    async taskModel(namespace, fact, task, rendering) {
+      requireRenderable(fact, rendering);
+      const model = await load(namespace, fact, task);
+      return virtual(model, bundlePaths.model, taskModelFile(model, rendering));
+    },
+    async taskFile(namespace, fact, task, file, rendering) {
+      const found = (await taskFiles(namespace, fact, task, rendering)).find((known) => known.name === file);
+      if (found) return found;
+      throw new EmrError('unknown_file', `The checkpoint of task ${task} had no file ${file}.`, { task, file });
+    },
+  };
+}
+
+/** A rescaler or scope can only be chosen where there are any. */
+function requireRenderable(fact: RequestFact, { rescaler, scope }: Rendering): void {
+  const { method } = fact.request;
+  if (methodOf(method).output === 'modulated' || (rescaler === undefined && scope === undefined)) return;
+  throw new EmrError('not_for_this_method', `A ${method.type} merge has no rescalers.`, { method: method.type });
+}
+
+/** Large enough that system calls do not count; three in flight are still small (docs/design.md, "Sending"). */
+const OBJECT_CHUNK_BYTES = 2 ** 20;
+const OBJECT_RING = 4;
+
+async function* readObject(open: () => Promise<ObjectReader>, start: number, end: number): AsyncGenerator<Uint8Array> {
+  const reader = await open();
+  try {
+    const ring = Array.from({ length: OBJECT_RING }, () =>
+      Buffer.allocUnsafeSlow(Math.min(OBJECT_CHUNK_BYTES, end - start)),
+    );
+    for (let at = start, turn = 0; at < end; at += OBJECT_CHUNK_BYTES, turn++) {
+      const chunk = ring[turn % OBJECT_RING]!.subarray(0, Math.min(OBJECT_CHUNK_BYTES, end - at));
+      await reader.read(chunk, at);
+      yield chunk;
+    }
+  } finally {
+    await reader.close();
+  }
+}

@@ -1,0 +1,77 @@
+import type { CheckpointCatalog } from '../catalog/checkpoints.js';
+import type { RequestFact } from '../catalog/merge-facts.js';
+import type { MergeCatalog, Outcome } from '../catalog/merges.js';
+import type { CheckpointRecord } from '../catalog/records.js';
+import { EmrError } from '../errors.js';
+import type { MergeQueue } from '../queue/types.js';
+import { type MergePlan, planMerge } from './plan.js';
+import type { MergeRequest } from './request.js';
+
+export interface Submission {
+  readonly fact: RequestFact;
+  /** False if the same merge was there already: waiting, running or done. */
+  readonly created: boolean;
+}
+
+export interface Submitter {
+  /** Everything that can be known from headers; stores nothing. `unknown_checkpoint` names all that are missing. */
+  plan(namespace: string, request: MergeRequest): Promise<MergePlan>;
+  /** Accepts the merge and queues it; `merge_conflict` with every conflict, `name_taken`. */
+  submit(namespace: string, request: MergeRequest): Promise<Submission>;
+}
+
+export interface SubmitOptions {
+  readonly checkpoints: CheckpointCatalog;
+  readonly merges: MergeCatalog;
+  readonly queue: MergeQueue;
+  /** An accepted merge that could not be queued; the reconciler will do it. */
+  readonly onQueueError: (error: unknown) => void;
+}
+
+export function createSubmitter({ checkpoints, merges, queue, onQueueError }: SubmitOptions): Submitter {
+  const plan = async (namespace: string, request: MergeRequest): Promise<MergePlan> => {
+    const records = await loadRecords(checkpoints, namespace, request);
+    const tasks = request.tasks.map(({ name, checkpoint }) => ({ name, record: records.get(checkpoint)! }));
+    return planMerge({ request, base: records.get(request.base)!, tasks });
+  };
+
+  return {
+    plan,
+    async submit(namespace, request) {
+      const planned = await plan(namespace, request);
+      requireNoConflict(planned);
+      const inputs = { base: planned.base, tasks: planned.tasks.map((task) => task.record) };
+      const { fact, created, outcome } = await merges.accept(namespace, request, inputs);
+      if (needsQueue(outcome)) {
+        // The request is written down: whatever becomes of the queue now, the merge will be run.
+        await queue.enqueue({ namespace, id: fact.id }).catch(onQueueError);
+      }
+      return { fact, created };
+    },
+  };
+}
+
+const needsQueue = (outcome: Outcome) => outcome.state === 'open';
+
+function requireNoConflict({ conflicts }: MergePlan): void {
+  if (conflicts.length === 0) return;
+  const first = conflicts[0]!.detail;
+  const more = conflicts.length === 1 ? '' : ` And ${conflicts.length - 1} more: see conflicts.`;
+  throw new EmrError('merge_conflict', first + more, { conflicts });
+}
+
+async function loadRecords(
+  checkpoints: CheckpointCatalog,
+  namespace: string,
+  request: MergeRequest,
+): Promise<Map<string, CheckpointRecord>> {
+  const names = [...new Set([request.base, ...request.tasks.map((task) => task.checkpoint)])];
+  const found = await Promise.all(names.map((name) => checkpoints.find(namespace, name)));
+  const missing = names.filter((_, i) => found[i] === undefined);
+  if (missing.length > 0) {
+    throw new EmrError('unknown_checkpoint', `There is no checkpoint named ${missing.join(', ')}.`, {
+      checkpoints: missing,
+    });
+  }
+  return new Map(names.map((name, i) => [name, found[i]!]));
+}

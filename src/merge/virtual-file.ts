@@ -1,0 +1,172 @@
+import { createHash } from 'node:crypto';
+import { keys } from '../catalog/keys.js';
+import type { RecordedFile, Sources } from '../catalog/sources.js';
+import { layoutSafetensors } from '../checkpoint/safetensors-layout.js';
+import { DTYPE_BYTES, type Dtype, elementCount, type FloatDtype, isFloat, type OutputDtype } from '../dtype.js';
+import type { ObjectReader, Store } from '../store/types.js';
+import { bundlePaths } from './bundle.js';
+import type { RESCALERS, SCOPES } from './methods/emr.js';
+import type { Rescaler } from './rescalers.js';
+import type { TaskModel } from './task-model.js';
+
+/** What a request may choose of a reconstruction. */
+export interface Rendering {
+  readonly rescaler?: (typeof RESCALERS)[number] | undefined;
+  readonly scope?: (typeof SCOPES)[number] | undefined;
+  /** Of all float tensors; default: as each was in the fine-tuned checkpoint. */
+  readonly dtype?: OutputDtype | undefined;
+}
+
+/** Which of the open files a segment reads from. */
+export type SegmentFile = { readonly artifact: string } | { readonly base: RecordedFile };
+
+export interface Input {
+  readonly file: SegmentFile;
+  readonly offset: number;
+  readonly dtype: FloatDtype;
+}
+
+/** A run of bytes of the virtual file, and how to make them. */
+export type Segment =
+  | { readonly kind: 'bytes'; readonly bytes: number; readonly content: Uint8Array }
+  | { readonly kind: 'copy'; readonly bytes: number; readonly file: SegmentFile; readonly offset: number }
+  | {
+      readonly kind: 'cast';
+      readonly bytes: number;
+      readonly n: number;
+      readonly from: Input;
+      readonly output: FloatDtype;
+    }
+  | {
+      readonly kind: 'modulate';
+      readonly bytes: number;
+      readonly n: number;
+      readonly base: Input;
+      readonly unified: Input;
+      readonly mask: { readonly file: SegmentFile; readonly offset: number };
+      readonly rescaler: number;
+      readonly output: FloatDtype;
+    };
+
+/** A file that exists only as a way to make its bytes. */
+export interface VirtualFile {
+  readonly bytes: number;
+  /** Strong: the same tag, the same bytes. Without quotes. */
+  readonly etag: string;
+  readonly segments: readonly Segment[];
+}
+
+/**
+ * A task's model, or one shard of it, as safetensors: `tensors` says which. Every byte position follows from names,
+ * dtypes and shapes; nothing is read yet.
+ */
+export function taskModelFile(model: TaskModel, rendering: Rendering, tensors?: readonly string[]): VirtualFile {
+  const wanted = tensors && new Set(tensors);
+  const parts = model.layout.tensors.filter((tensor) => wanted?.has(tensor.name) ?? true);
+  const dtypeOf = (dtype: Dtype) => (rendering.dtype && isFloat(dtype) ? rendering.dtype : dtype);
+  const {
+    header,
+    bytes,
+    tensors: placed,
+  } = layoutSafetensors(parts.map(({ name, dtype, shape }) => ({ name, shape, dtype: dtypeOf(dtype) })));
+  const source = new Map(parts.map((part) => [part.name, part]));
+  const origins = createOrigins(model, rendering);
+  return {
+    bytes,
+    etag: tagOf(model, rendering, tensors),
+    segments: [
+      { kind: 'bytes', bytes: header.byteLength, content: header },
+      ...placed.map(({ name, dtype }) => origins(source.get(name)!, dtype)),
+    ],
+  };
+}
+
+/** The segment of each tensor of a task. */
+function createOrigins(model: TaskModel, rendering: Rendering) {
+  const { base, task } = model;
+  const baseTensors = new Map(base.tensors.map((tensor) => [tensor.name, tensor]));
+  const baseFiles = new Map(base.files.map((file) => [file.name, file]));
+  const rescalerOf = createRescalers(model, rendering);
+  const ofBase = (name: string) => {
+    const { file, offset, dtype } = baseTensors.get(name)!;
+    return { file: { base: baseFiles.get(file)! }, offset, dtype: dtype as FloatDtype };
+  };
+  const ofArtifact = (artifact: string, place: { offset: number; dtype: string }) => ({
+    file: { artifact },
+    offset: place.offset,
+    dtype: place.dtype as FloatDtype,
+  });
+
+  return ({ name, dtype, shape, source }: TaskModel['layout']['tensors'][number], output: Dtype): Segment => {
+    const n = elementCount(shape);
+    const bytes = n * DTYPE_BYTES[output];
+    if (source === 'merged' && model.mask) {
+      return {
+        kind: 'modulate',
+        bytes,
+        n,
+        base: ofBase(name),
+        unified: ofArtifact(bundlePaths.unified, model.output.get(name)!),
+        mask: { file: { artifact: bundlePaths.mask(task) }, offset: model.mask.get(name)!.offset },
+        rescaler: rescalerOf(name),
+        output: output as FloatDtype,
+      };
+    }
+    const from =
+      source === 'base'
+        ? ofBase(name)
+        : source === 'merged'
+          ? ofArtifact(bundlePaths.model, model.output.get(name)!)
+          : ofArtifact(bundlePaths.extras(task), model.extras.get(name)!);
+    const stored: Dtype = source === 'merged' ? from.dtype : dtype;
+    if (stored === output) return { kind: 'copy', bytes, file: from.file, offset: from.offset };
+    return { kind: 'cast', bytes, n, from, output: output as FloatDtype };
+  };
+}
+
+/** λ for each tensor, of the kind that the request or else the merge names. */
+function createRescalers({ fact, figures }: TaskModel, { rescaler, scope }: Rendering): (tensor: string) => number {
+  const { method } = fact.request;
+  if (method.type !== 'emr' || !('rescalers' in figures)) return () => 1;
+  const kind = (rescaler ?? method.rescaler).replace('-', '_') as Rescaler;
+  if ((scope ?? method.scope) === 'model') return () => figures.rescalers[kind];
+  return (tensor) => {
+    const own = figures.tensors[tensor];
+    return own && 'rescalers' in own ? own.rescalers[kind] : 0;
+  };
+}
+
+/** Equal requests have equal bytes (SEMANTICS, "Determinism"), so what was asked for is as good as a hash of the bytes. */
+function tagOf({ fact, task }: TaskModel, rendering: Rendering, tensors?: readonly string[]): string {
+  const method = fact.request.method;
+  const chosen = {
+    merge: fact.id,
+    task,
+    rescaler: rendering.rescaler ?? ('rescaler' in method ? method.rescaler : undefined),
+    scope: rendering.scope ?? ('scope' in method ? method.scope : undefined),
+    dtype: rendering.dtype,
+    tensors,
+  };
+  return createHash('sha256').update(JSON.stringify(chosen)).digest('hex').slice(0, 32);
+}
+
+/** Opens the files that segments read from, each once; `close` closes them all. */
+export function createSegmentReaders(store: Store, sources: Sources, model: TaskModel) {
+  const prefix = keys.attempt(model.namespace, model.fact.id, model.result.attempt);
+  const opened = new Map<string, Promise<ObjectReader>>();
+  return {
+    open(file: SegmentFile): Promise<ObjectReader> {
+      const name = 'artifact' in file ? `a/${file.artifact}` : `b/${file.base.name}`;
+      const reader =
+        opened.get(name) ?? ('artifact' in file ? store.openReader(prefix + file.artifact) : sources.open(file.base));
+      opened.set(name, reader);
+      return reader;
+    },
+    async close(): Promise<void> {
+      const settled = await Promise.allSettled(opened.values());
+      await Promise.allSettled(settled.map((one) => (one.status === 'fulfilled' ? one.value.close() : undefined)));
+    },
+  };
+}
+
+export type SegmentReaders = ReturnType<typeof createSegmentReaders>;

@@ -1,0 +1,64 @@
+import { readFileSync } from 'node:fs';
+import { type Logger, pino } from 'pino';
+import { buildApp } from './api/app.js';
+import { NAMESPACE } from './api/schemas/common.js';
+import type { Config } from './config.js';
+import { createServices, type Services } from './services.js';
+import { startMergeWorker } from './worker.js';
+
+/** How often accepted merges without a job are looked for; they are rare (a queue that lost its data). */
+const RECONCILE_MS = 30_000;
+
+/** A client that sends nothing for this long is gone; between chunks of an upload it may well wait for its disk. */
+const IDLE_SOCKET_MS = 120_000;
+
+export interface RunningServer {
+  readonly url: string;
+  /** Lets running downloads end, hands merges back to the queue, and closes everything. */
+  close(): Promise<void>;
+}
+
+/** The HTTP service, listening. Without Redis it also runs the merges (embedded mode). */
+export async function startServer(config: Config): Promise<RunningServer> {
+  const logger = pino({ level: config.logLevel });
+  const services = await createServices(config, logger);
+  const app = await buildApp({ services, logger, version: packageVersion() });
+  app.server.requestTimeout = 0; // an upload takes as long as it takes
+  app.server.setTimeout(IDLE_SOCKET_MS);
+  const worker = config.redisUrl === undefined ? await startMergeWorker(services, logger) : undefined;
+  const reconciler = startReconciler(services, logger);
+  try {
+    const url = await app.listen({ host: config.host, port: config.port });
+    return {
+      url,
+      async close() {
+        reconciler.stop();
+        await app.close();
+        await worker?.close();
+        await services.close();
+      },
+    };
+  } catch (error) {
+    reconciler.stop();
+    await worker?.close();
+    await services.close();
+    throw error;
+  }
+}
+
+function startReconciler({ lifecycle }: Services, logger: Logger) {
+  const run = () =>
+    lifecycle.reconcile(NAMESPACE).then(
+      (queued) => queued > 0 && logger.info({ queued }, 'queued merges that had no job'),
+      (err: unknown) => logger.warn({ err }, 'merges without a job could not be looked for'),
+    );
+  void run();
+  const timer = setInterval(() => void run(), RECONCILE_MS);
+  return { stop: () => clearInterval(timer) };
+}
+
+/** From package.json, which lies two folders above the compiled file. */
+export function packageVersion(): string {
+  const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
+  return (JSON.parse(text) as { version: string }).version;
+}
