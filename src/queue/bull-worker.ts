@@ -48,7 +48,7 @@ export function startBullWorker(
   const exhausted = new Set<Promise<void>>();
   cancels.listen(subscriber, connection, runner.running, runner.cancel);
 
-  async function process(bullJob: MergeJob, token: string | undefined): Promise<void> {
+  async function processJob(bullJob: MergeJob, token: string | undefined): Promise<void> {
     const job = readJob(bullJob.data);
     if (!job) return log('A job with unreadable data was dropped', bullJob.id);
     const instance = instanceOf(bullJob);
@@ -68,6 +68,7 @@ export function startBullWorker(
       throw new WaitingError();
     }
     if (outcome.kind === 'failed') {
+      log(`An attempt at ${job.namespace}/${job.id} failed`, outcome.error);
       const last = bullJob.attemptsMade + 1 >= (bullJob.opts.attempts ?? 1);
       if (last) await tellExhausted(options, job, outcome.error, log);
       // Wrapped: some error classes are commands to BullMQ.
@@ -75,7 +76,7 @@ export function startBullWorker(
     }
   }
 
-  const worker = new AbandonableWorker(QUEUE_NAME, process, {
+  const worker = new AbandonableWorker(QUEUE_NAME, processJob, {
     connection,
     prefix,
     concurrency: options.concurrency ?? 1,

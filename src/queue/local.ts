@@ -61,6 +61,7 @@ export function createLocalQueue(options: QueueOptions = {}): MergeQueue {
       return;
     }
     if (outcome.kind === 'failed' && !entry.cancelled) {
+      log(`An attempt at ${entry.job.namespace}/${entry.job.id} failed`, outcome.error);
       entry.failures += 1;
       if (entry.failures < maxAttempts) {
         entry.runner = undefined;

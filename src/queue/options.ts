@@ -10,6 +10,7 @@ export interface QueueOptions {
   readonly backoffMs?: number;
   /** How long a worker that closes waits for handlers which it aborted. */
   readonly closeGraceMs?: number;
+  /** Told of attempts that fail and of a Redis that does not answer; none of it ends the queue. */
   readonly log?: Log;
 }
 
