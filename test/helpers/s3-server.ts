@@ -6,7 +6,13 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
-import { CreateBucketCommand, DeleteBucketCommand, S3Client } from '@aws-sdk/client-s3';
+import {
+  CreateBucketCommand,
+  DeleteBucketCommand,
+  ListBucketsCommand,
+  S3Client,
+  S3ServiceException,
+} from '@aws-sdk/client-s3';
 import { openStore } from '../../src/store/open.js';
 import { ensureVersitygw, type Skip } from './versitygw.js';
 
@@ -28,8 +34,9 @@ export interface S3Server {
   stop(): Promise<void>;
 }
 
-const CREDENTIALS = { AWS_ACCESS_KEY_ID: 'test', AWS_SECRET_ACCESS_KEY: 'test-secret', AWS_REGION: 'us-east-1' };
+const CREDENTIAL_NAMES = ['AWS_ACCESS_KEY_ID', 'AWS_SECRET_ACCESS_KEY', 'AWS_REGION'] as const;
 const START_TRIES = 5;
+const START_MS = 20_000;
 
 async function freePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1');
@@ -41,34 +48,47 @@ async function freePort(): Promise<number> {
   return address.port;
 }
 
-/** True once the server answers anything at all; false if its process ended first (the port was taken, say). */
-async function answers(endpoint: string, child: ChildProcess): Promise<boolean> {
-  while (child.exitCode === null && child.signalCode === null) {
-    try {
-      await (await fetch(endpoint)).arrayBuffer();
-      return true;
-    } catch {
-      await pause(25);
+/**
+ * True once our server answers: another process may have taken the port meanwhile, but its server does not know our
+ * secret.
+ */
+async function answers(endpoint: string, env: Record<string, string>): Promise<boolean> {
+  const credentials = { accessKeyId: env.AWS_ACCESS_KEY_ID ?? '', secretAccessKey: env.AWS_SECRET_ACCESS_KEY ?? '' };
+  const client = new S3Client({ endpoint, forcePathStyle: true, region: 'us-east-1', credentials, maxAttempts: 1 });
+  try {
+    for (const end = Date.now() + START_MS; Date.now() < end; await pause(25)) {
+      try {
+        await client.send(new ListBucketsCommand({}));
+        return true;
+      } catch (error) {
+        if (error instanceof S3ServiceException) return false;
+      }
     }
+    return false;
+  } finally {
+    client.destroy();
   }
-  return false;
 }
 
+// The shell holds our end of a pipe as its standard input: when this process ends, in whatever way, so does the server.
+const UNTIL_EOF = '"$@" & server=$!; read -r _; kill -9 "$server"';
+
 async function end(child: ChildProcess): Promise<void> {
-  if (child.exitCode !== null || child.signalCode !== null) return;
   const ended = once(child, 'exit');
-  child.kill('SIGKILL'); // its data is thrown away; a polite end would wait for open connections
+  child.stdin?.end();
   await ended;
 }
 
-async function start(binary: string, folder: string): Promise<{ endpoint: string; child: ChildProcess }> {
+async function start(binary: string, folder: string, env: Record<string, string>) {
+  const { AWS_ACCESS_KEY_ID: access = '', AWS_SECRET_ACCESS_KEY: secret = '' } = env;
   for (let attempt = 1; attempt <= START_TRIES; attempt++) {
     const address = `127.0.0.1:${await freePort()}`;
-    const { AWS_ACCESS_KEY_ID: access, AWS_SECRET_ACCESS_KEY: secret } = CREDENTIALS;
     const options = ['--access', access, '--secret', secret, '--port', address, '--quiet', '--keep-alive'];
-    const child = spawn(binary, [...options, 'posix', folder], { stdio: ['ignore', 'ignore', 'inherit'] });
+    const command = ['-c', UNTIL_EOF, 'sh', binary, ...options, 'posix', folder];
+    const child = spawn('sh', command, { stdio: ['pipe', 'ignore', 'inherit'] });
     const endpoint = `http://${address}`;
-    if (await answers(endpoint, child)) return { endpoint, child };
+    if (await answers(endpoint, env)) return { endpoint, child };
+    await end(child);
   }
   throw new Error('versitygw does not start');
 }
@@ -109,8 +129,9 @@ function serverAt(endpoint: string, env: Record<string, string>, stop: () => Pro
 export async function s3Server(): Promise<S3Server | Skip> {
   const given = process.env.S3_TEST_ENDPOINT;
   if (given) {
-    const names = Object.keys(CREDENTIALS).filter((name) => process.env[name] !== undefined);
-    return serverAt(given, Object.fromEntries(names.map((name) => [name, process.env[name] ?? ''])), async () => {});
+    const set = CREDENTIAL_NAMES.map((name) => [name, process.env[name]] as const);
+    const env = Object.fromEntries(set.filter((pair): pair is [(typeof pair)[0], string] => pair[1] !== undefined));
+    return serverAt(given, env, async () => {});
   }
   const binary = await ensureVersitygw();
   if (typeof binary !== 'string') {
@@ -118,12 +139,10 @@ export async function s3Server(): Promise<S3Server | Skip> {
     return binary;
   }
   const folder = await mkdtemp(join(tmpdir(), 'emr-s3-'));
-  const { endpoint, child } = await start(binary, folder);
-  const kill = () => child.kill('SIGKILL');
-  process.once('exit', kill); // also when a test throws past its clean-up
-  Object.assign(process.env, CREDENTIALS);
-  return serverAt(endpoint, CREDENTIALS, async () => {
-    process.removeListener('exit', kill);
+  const env = { AWS_ACCESS_KEY_ID: 'test', AWS_SECRET_ACCESS_KEY: randomUUID(), AWS_REGION: 'us-east-1' };
+  const { endpoint, child } = await start(binary, folder, env);
+  Object.assign(process.env, env);
+  return serverAt(endpoint, env, async () => {
     await end(child);
     await rm(folder, { recursive: true, force: true });
   });
