@@ -11,6 +11,21 @@ export interface MergeRequest {
   readonly method: { readonly type: string };
 }
 
+/** What a merge would do, of `POST /v1/merges/plan`. */
+export interface Plan {
+  readonly tensors: readonly { readonly name: string; readonly class: string }[];
+  readonly parameters: number;
+  readonly output_bytes: number;
+}
+
+/** A merge's state, of its events. */
+interface Merge {
+  readonly id: string;
+  readonly state: string;
+  readonly progress?: { readonly percent: number };
+  readonly error?: unknown;
+}
+
 export interface StoredFile {
   readonly path: string;
   readonly bytes: number;
@@ -36,20 +51,18 @@ export function createClient(url: string, signal: AbortSignal) {
       return json<{ bytes: number; parameters: number }>('/v1/checkpoints', { method: 'POST', body: form });
     },
 
-    plan: (request: MergeRequest) => post<Record<string, unknown>>('/v1/merges/plan', request),
+    plan: (request: MergeRequest) => post<Plan>('/v1/merges/plan', request),
 
     /** Starts a merge and waits for its end. */
     async merge(request: MergeRequest, onPercent: (percent: number) => void): Promise<string> {
-      const { id } = await post<{ id: string }>('/v1/merges', request);
-      const events = await call(`/v1/merges/${id}/events`);
-      for await (const { type, data } of readEvents(events.body!)) {
-        if (type !== 'progress') break;
-        onPercent((JSON.parse(data) as { percent?: number | null }).percent ?? 0);
+      let merge = await post<Merge>('/v1/merges', request);
+      const events = await call(`/v1/merges/${merge.id}/events`);
+      for await (const { data } of readEvents(events.body!)) {
+        merge = JSON.parse(data) as Merge;
+        onPercent(merge.state === 'succeeded' ? 100 : (merge.progress?.percent ?? 0));
       }
-      const { state, error } = await json<{ state: string; error?: unknown }>(`/v1/merges/${id}`);
-      if (state !== 'succeeded') throw new Error(`The merge ${request.name} is ${state}: ${JSON.stringify(error)}`);
-      onPercent(100);
-      return id;
+      if (merge.state === 'succeeded') return merge.id;
+      throw new Error(`The merge ${request.name} is ${merge.state}: ${JSON.stringify(merge.error)}`);
     },
 
     /** What the merge stored. */

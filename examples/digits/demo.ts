@@ -3,16 +3,14 @@ import { readFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { SingleBar } from 'cli-progress';
-import { type Config, readConfig } from '../../src/config.js';
+import { readConfig } from '../../src/config.js';
+import { startServer } from '../../src/server.js';
 import { type Client, createClient, type MergeRequest } from './client.js';
 import { evaluateTask } from './evaluate.js';
 import { CHECKPOINTS } from './places.js';
 import { CAVEATS, formatTable, type Row } from './table.js';
 import { TASKS } from './tasks.js';
 import { decodeWeights } from './tensor-files.js';
-
-// src/server.ts will export this.
-declare function startServer(config: Config): Promise<{ readonly url: string; close(): Promise<void> }>;
 
 const say = (text: string) => process.stdout.write(`${text}\n`);
 
@@ -29,9 +27,10 @@ async function uploadAll(client: Client) {
 async function mergeAll(client: Client, type: string) {
   const tasks = TASKS.map(({ name }) => ({ name, checkpoint: name }));
   const request: MergeRequest = { name: `digits-${type}`, base: 'base', tasks, method: { type } };
-  await client.plan(request);
-  const label = `Merging by ${type}`.padEnd(18);
-  const bar = new SingleBar({ format: `${label} [{bar}] {percentage} %`, barsize: 40, noTTYOutput: true });
+  const { tensors, parameters } = await client.plan(request);
+  const own = tensors.filter((tensor) => tensor.class === 'task_specific').map(({ name }) => name);
+  say(`Merging by ${type}: ${parameters.toLocaleString('en')} parameters; each task keeps its ${own.join(' and ')}.`);
+  const bar = new SingleBar({ format: '[{bar}] {percentage} %', barsize: 40, noTTYOutput: true });
   bar.start(100, 0);
   const id = await client.merge(request, (percent) => bar.update(percent)).finally(() => bar.stop());
   const files = await client.files(id);
@@ -64,7 +63,7 @@ async function runDemo(url: string, signal: AbortSignal): Promise<void> {
   const uploaded = await uploadAll(client);
   const average = await mergeAll(client, 'average');
   const emr = await mergeAll(client, 'emr');
-  say(`Downloading ${2 * TASKS.length} reconstructed models and testing them …\n`);
+  say(`\nDownloading ${2 * TASKS.length} reconstructed models and testing them …\n`);
   const rows = await measure(client, average.id, emr.id, signal);
   const stored = { individual: uploaded.fineTunes, average: average.bytes, emr: emr.bytes, base: uploaded.base };
   say(`${formatTable(rows, stored)}\n\n${CAVEATS}`);
