@@ -33,8 +33,8 @@ export async function startServer(config: Config): Promise<RunningServer> {
       url,
       async close() {
         reconciler.stop();
-        await app.close();
-        await worker?.close();
+        // The merge goes back to the queue at once; downloads in flight may end.
+        await Promise.all([worker?.close(), app.close()]);
         await services.close();
       },
     };

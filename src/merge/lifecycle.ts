@@ -29,10 +29,12 @@ export function createLifecycle(merges: MergeCatalog, queue: MergeQueue): Lifecy
       // Whoever runs it stops, removes its files and writes the fact: so `cancelled` means that nothing is left.
       const until = Date.now() + (answer === 'signalled' ? CANCEL_WAIT_MS : 0);
       while (Date.now() < until) {
-        if ((await merges.outcome(namespace, id)).state !== 'open') return;
+        const { state } = await merges.outcome(namespace, id);
+        // Until the queue has let go of the job too, the same merge could not be queued again.
+        if (state !== 'open' && (await queue.status({ namespace, id })) === undefined) return;
         await delay(CANCEL_POLL_MS);
       }
-      await merges.cancel(namespace, id);
+      if ((await merges.outcome(namespace, id)).state === 'open') await merges.cancel(namespace, id);
     },
 
     async reconcile(namespace) {
