@@ -36,26 +36,31 @@ export function maskAndSum(
       const at = row * length + task * TASK_SUMS.length;
       sums.set(taskTile(values[0]!, values[task + 1]!, u, start, end, masks[task]!), at);
     }
-    let absU = 0;
-    let uSq = 0;
-    for (let i = start; i < end; i++) {
-      absU += Math.abs(u[i]!);
-      uSq += u[i]! * u[i]!;
-    }
-    sums.set([absU, uSq], (row + 1) * length - UNIFIED_SUMS.length);
+    sums.set(unifiedTile(u, start, end), (row + 1) * length - UNIFIED_SUMS.length);
   }
 }
 
-/** Mask and sums (in the order of `TASK_SUMS`) of one task over elements start … end − 1 of one tile. */
-function taskTile(
+/** Σ|u| and Σu² of elements start … end − 1, in the order of `UNIFIED_SUMS`. */
+export function unifiedTile(u: Float32Array, start: number, end: number): [number, number] {
+  let absU = 0;
+  let uSq = 0;
+  for (let i = start; i < end; i++) {
+    absU += Math.abs(u[i]!);
+    uSq += u[i]! * u[i]!;
+  }
+  return [absU, uSq];
+}
+
+/** Sums, in the order of `TASK_SUMS`, of one task over elements start … end − 1 of one tile; and its mask, if asked. */
+export function taskTile(
   base: Float32Array,
   weight: Float32Array,
   u: Float32Array,
   start: number,
   end: number,
-  mask: Uint8Array,
+  mask?: Uint8Array,
 ): number[] {
-  mask.fill(0, start >> 3, (end + 7) >> 3);
+  mask?.fill(0, start >> 3, (end + 7) >> 3);
   let [absTau, tauSq, maskedAbsU, maskedUSq, aligned, conflict, alignedCount, conflictCount] = [0, 0, 0, 0, 0, 0, 0, 0];
   for (let i = start; i < end; i++) {
     const tau = Math.fround(weight[i]! - base[i]!);
@@ -63,7 +68,7 @@ function taskTile(
     absTau += Math.abs(tau);
     tauSq += tau * tau;
     if ((tau > 0 && unified > 0) || (tau < 0 && unified < 0)) {
-      mask[i >> 3]! |= 1 << (i & 7);
+      if (mask) mask[i >> 3]! |= 1 << (i & 7);
       maskedAbsU += Math.abs(unified);
       maskedUSq += unified * unified;
       aligned += tau * unified;

@@ -2,8 +2,8 @@ import { promoteAdd, sum4 } from './add';
 import { BLOCK_BYTES, STEP } from './shape';
 
 // What all tasks need of a block's u, at `derived`: a head of four vectors, then two arrays of a block.
-//   0   f64x2 Σ|u| of the tile so far       32  the mask of a magnitude, 0x7fffffff in each lane
-//   16  f64x2 Σu²                           48  the smallest |u| of the block, f32, in the first lane
+//    0  f64x2 Σ|u| of the tile so far       32  the mask of a magnitude, 0x7fffffff in each lane
+//   16  f64x2 Σu²                           48  the smallest |u| of the block, f32
 export const MAGNITUDE: usize = 32;
 export const LEAST_U: usize = 48;
 export const ABS_U: usize = 64;
@@ -24,6 +24,7 @@ function signOf(u: v128): v128 {
 
 /** For m elements (a multiple of STEP) of u. */
 export function deriveBlock(u: usize, m: usize, derived: usize): void {
+  // From memory, since the compiler would build a constant anew in every step.
   const magnitude = v128.load(derived, MAGNITUDE);
   let absU = f32x4.splat(0);
   let uSq = f32x4.splat(0);

@@ -1,20 +1,21 @@
 import { roundTo } from './round';
 import { BLOCK_BYTES } from './shape';
 
-// Algorithm 1, lines 1-6, for one block. With the task vectors of a position in registers one after the other,
+// Algorithm 1, lines 1-6, for one block. The tasks of a position pass through registers one after the other:
 //
 //   base  b0 b1 b2 b3      tau_t = W_t - b        s    = tau_1 + ... + tau_N   (task order: the order of rounding)
-//   W_t   w0 w1 w2 w3      stored for measure()   high = max(0, tau_1, ...)   low = min(0, tau_1, ...)
+//   W_t   w0 w1 w2 w3      stored for the sums    high = max(0, tau_1, ...)   low = min(0, tau_1, ...)
 //
 // u is `high` where s > 0 and `low` where s < 0; where s = 0 it is 0, or `low` if the zero counts as negative.
-// pmax and pmin keep the accumulator on equality and NaN, so that a zero stays +0; a NaN is found by its sums.
+// high and low are taken on the bits as integers: max_s sees negative values below 0, and max_u, from -0 up, sees the
+// positive ones below and the negative ones by magnitude. NaN and infinity survive both, and the sums find them.
 
 @inline
-function unified(s: v128, high: v128, low: v128, zeroIsNegative: v128, rounding: i32): v128 {
+function unified(s: v128, high: v128, low: v128, zeroIsNegative: v128, dtype: i32): v128 {
   const zero = f32x4.splat(0);
   const negative = v128.or(f32x4.lt(s, zero), v128.and(f32x4.eq(s, zero), zeroIsNegative));
   const u = v128.or(v128.and(f32x4.gt(s, zero), high), v128.and(negative, low));
-  return f32x4.add(roundTo(u, rounding), zero); // -0 + 0 is +0
+  return f32x4.add(roundTo(u, dtype), zero); // -0 + 0 is +0
 }
 
 /**
@@ -23,8 +24,9 @@ function unified(s: v128, high: v128, low: v128, zeroIsNegative: v128, rounding:
  */
 export function electBlock(
   base: usize, weights: usize, stride: usize, tasks: usize, m: usize,
-  taus: usize, target: usize, zeroIsNegative: v128, rounding: i32,
+  taus: usize, target: usize, zeroIsNegative: i32, dtype: i32,
 ): void {
+  const zeros = i32x4.splat(-zeroIsNegative);
   for (let at: usize = 0; at < m << 2; at += 32) {
     const base0 = v128.load(base + at);
     const base1 = v128.load(base + at, 16);
@@ -51,7 +53,7 @@ export function electBlock(
       weight += stride;
       tau += BLOCK_BYTES;
     }
-    v128.store(target + at, unified(s0, high0, low0, zeroIsNegative, rounding));
-    v128.store(target + at, unified(s1, high1, low1, zeroIsNegative, rounding), 16);
+    v128.store(target + at, unified(s0, high0, low0, zeros, dtype));
+    v128.store(target + at, unified(s1, high1, low1, zeros, dtype), 16);
   }
 }

@@ -1,0 +1,95 @@
+import { DTYPE_BYTES, type FloatDtype } from '../dtype.js';
+import { elected, heaviest } from './elect.js';
+import { locateFault } from './faults.js';
+import { BLOCK, createArena, DTYPE_CODES, inputAddress, upcast } from './simd-memory.js';
+import { repairSums } from './simd-repair.js';
+import { sumRows } from './sums.js';
+import { type MergeLayout, type MergeWorkspace, sumsLength, type TileFault, type TileInput } from './types.js';
+
+const ACCUMULATOR_BYTES = 112;
+const DERIVED_BYTES = 64 + 2 * 4 * BLOCK;
+
+/** A merge on the WebAssembly kernels; its memory is shared, so that `fs.read` fills the inputs directly. */
+export function createSimdMerge(module: WebAssembly.Module, layout: MergeLayout): MergeWorkspace {
+  const { tasks, elements } = layout;
+  const arena = createArena();
+  const slotBytes = elements * (layout.wide ? 8 : 4);
+  const slots = Array.from({ length: tasks + 1 }, () => arena.take(slotBytes));
+  const u = arena.take(elements * 4);
+  const written = arena.take(elements * 8);
+  const masks = Array.from({ length: tasks }, () => arena.take(elements / 8));
+  const sums = arena.take(sumRows(elements) * sumsLength(tasks) * 8);
+  const taus = arena.take(tasks * BLOCK * 4);
+  const derived = arena.take(DERIVED_BYTES);
+  const accumulators = arena.take(tasks * ACCUMULATOR_BYTES);
+  const coefficients = arena.take(tasks * 4);
+  const memory = arena.open(module);
+  const { kernels } = memory;
+
+  /** W of `linear` as f32, in the upper half: cast to F64 it grows downwards from there, front to back. */
+  const combined = written + elements * 4;
+  const stride = (addresses: readonly number[]) => (addresses[1] ?? addresses[0]!) - addresses[0]!;
+  const common = (n: number) =>
+    [
+      slots[0]!,
+      slots[1]!,
+      stride(slots),
+      tasks,
+      n,
+      u,
+      masks[0]!,
+      stride(masks),
+      sums,
+      taus,
+      derived,
+      accumulators,
+    ] as const;
+  const load = ({ n, base, tasks }: TileInput) => {
+    [base, ...tasks].forEach((dtype, slot) => {
+      upcast(memory, slots[slot]!, elements, n, dtype);
+    });
+  };
+  /** Sums that f32 could not hold are taken again in f64; those that even f64 cannot are a fault of the input. */
+  const check = (n: number, culprit: (values: Float32Array[], index: number) => number): TileFault | undefined => {
+    const values = slots.map((slot) => memory.floats(slot, n));
+    const rows = memory.doubles(sums, sumRows(n) * sumsLength(tasks));
+    const result = memory.floats(u, n);
+    if (repairSums(rows, values, result)) return undefined;
+    return locateFault(values, n, result, (index) => culprit(values, index));
+  };
+  /** Where the bytes of the last result are. */
+  let result = u;
+
+  return {
+    input: (slot, n, dtype) => memory.bytes(inputAddress(slots[slot]!, elements, dtype), n * DTYPE_BYTES[dtype]),
+    emr(tile) {
+      load(tile);
+      kernels.emr(...common(tile.n), tile.zeroSign === 'negative' ? 1 : 0, DTYPE_CODES[tile.output]);
+      const fault = check(tile.n, (values, index) => elected(values, index, tile.zeroSign));
+      result = cast(u, tile.n, tile.output);
+      return fault;
+    },
+    linear(tile) {
+      const { n, of, divisor, output } = tile;
+      load(tile);
+      memory.floats(coefficients, tasks).set(tile.coefficients);
+      const ofWeights = of === 'weights' ? 1 : 0;
+      kernels.linear(...common(n), combined, coefficients, ofWeights, divisor, DTYPE_CODES[output]);
+      const fault = check(n, (values, index) => heaviest(values, index, tile));
+      result = cast(combined, n, output);
+      return fault;
+    },
+    output: (n, dtype) => memory.bytes(result, n * DTYPE_BYTES[dtype]),
+    mask: (task, n) => memory.bytes(masks[task]!, (n + 7) >> 3),
+    sums: (n) => memory.doubles(sums, sumRows(n) * sumsLength(tasks)),
+  };
+
+  /** Casts n f32 at `from` to `dtype`; returns where they are then. */
+  function cast(from: number, n: number, dtype: FloatDtype): number {
+    if (dtype === 'F32') return from;
+    if (dtype === 'BF16') kernels.narrowBf16(from, written, n);
+    if (dtype === 'F16') kernels.narrowF16(from, written, n);
+    if (dtype === 'F64') kernels.widenF32(from, written, n);
+    return written;
+  }
+}

@@ -1,0 +1,24 @@
+import { DTYPE_BYTES } from '../dtype.js';
+import { createArena, DTYPE_CODES } from './simd-memory.js';
+import type { ReconstructWorkspace } from './types.js';
+
+/** Ŵ_t = W_pre + λ_t·(M_t⊙u) on the WebAssembly kernel, for all dtypes in one pass. */
+export function createSimdReconstruct(module: WebAssembly.Module, elements: number): ReconstructWorkspace {
+  const arena = createArena();
+  const base = arena.take(elements * 8);
+  const unified = arena.take(elements * 4);
+  const mask = arena.take(elements / 8);
+  const target = arena.take(elements * 8);
+  const { kernels, bytes } = arena.open(module);
+  return {
+    base: (n, dtype) => bytes(base, n * DTYPE_BYTES[dtype]),
+    unified: (n, dtype) => bytes(unified, n * DTYPE_BYTES[dtype]),
+    mask: (n) => bytes(mask, (n + 7) >> 3),
+    run(tile) {
+      const { n, rescaler, output } = tile;
+      const [from, u, to] = [DTYPE_CODES[tile.base], DTYPE_CODES[tile.unified], DTYPE_CODES[output]];
+      kernels.reconstruct(base, from, unified, u, mask, rescaler, target, to, n);
+      return bytes(target, n * DTYPE_BYTES[output]);
+    },
+  };
+}
