@@ -149,7 +149,10 @@ function assertClose(actual: unknown, expected: unknown, where: string, scale = 
     assert.ok(typeof actual === 'number' && Math.abs(actual - expected) <= room, `${where}: ${actual}, ${expected}`);
     return;
   }
-  if (expected === null || typeof expected !== 'object') return assert.equal(actual, expected, where);
+  if (expected === null || typeof expected !== 'object') {
+    assert.equal(actual, expected, where);
+    return;
+  }
   assert.deepEqual(Object.keys(actual as object), Object.keys(expected), where);
   const squared = (expected as { tau_squared_norm?: number }).tau_squared_norm ?? scale;
   for (const [key, value] of Object.entries(expected)) {
