@@ -32,7 +32,7 @@ export async function sendDownload(
   if (range) reply.status(206).header('content-range', `bytes ${start}-${end - 1}/${file.bytes}`);
   reply.header('content-length', end - start);
   if (request.method === 'HEAD') return reply.send();
-  // One chunk in the stream between: the generator reuses its buffers (merge/reconstruct.ts, RING).
+  // One chunk in the stream between: the generator reuses its buffers (merge/reconstruct-pool.ts, CHUNKS_HELD).
   return reply.send(Readable.from(file.read(start, end), { highWaterMark: 1 }));
 }
 

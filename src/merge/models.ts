@@ -3,16 +3,14 @@ import type { CheckpointCatalog } from '../catalog/checkpoints.js';
 import { keys } from '../catalog/keys.js';
 import type { RequestFact, ResultFact } from '../catalog/merge-facts.js';
 import type { MergeCatalog } from '../catalog/merges.js';
-import type { Sources } from '../catalog/sources.js';
 import { EmrError } from '../errors.js';
-import type { Engine } from '../kernels/types.js';
 import type { ObjectReader, Store } from '../store/types.js';
 import type { Artifact } from './artifact-writer.js';
 import { bundlePaths } from './bundle.js';
-import { readVirtual } from './reconstruct.js';
+import { CHUNKS_HELD, type ReconstructPool } from './reconstruct-pool.js';
 import { methodOf } from './registry.js';
 import { loadTaskModel, type TaskModel } from './task-model.js';
-import { createSegmentReaders, type Rendering, taskModelFile, type VirtualFile } from './virtual-file.js';
+import { type Rendering, taskModelFile, type VirtualFile } from './virtual-file.js';
 
 /** Headers and figures of a task are a few hundred KB for a large model; the least recently used are read again. */
 const CACHED_TASKS = 64;
@@ -23,7 +21,7 @@ export interface Download {
   /** Strong, without quotes. */
   readonly etag: string;
   readonly name: string;
-  /** Chunks are valid until RING − 1 further ones were asked for (reconstruct.ts). */
+  /** Chunks stay as they are while at most CHUNKS_HELD of them are held (reconstruct-pool.ts). */
   read(start: number, end: number): AsyncGenerator<Uint8Array>;
 }
 
@@ -40,13 +38,12 @@ export interface Models {
 
 export interface ModelsOptions {
   readonly store: Store;
-  readonly sources: Sources;
   readonly checkpoints: CheckpointCatalog;
   readonly merges: MergeCatalog;
-  readonly engine: Engine;
+  readonly reconstruct: ReconstructPool;
 }
 
-export function createModels({ store, sources, checkpoints, merges, engine }: ModelsOptions): Models {
+export function createModels({ store, checkpoints, merges, reconstruct }: ModelsOptions): Models {
   const cache = new LRUCache<string, TaskModel>({ max: CACHED_TASKS });
 
   const resultOf = async (namespace: string, fact: RequestFact): Promise<ResultFact> => {
@@ -72,14 +69,8 @@ export function createModels({ store, sources, checkpoints, merges, engine }: Mo
     name,
     bytes: file.bytes,
     etag: file.etag,
-    async *read(start, end) {
-      const readers = createSegmentReaders(store, sources, model);
-      try {
-        yield* readVirtual(engine, readers, file, start, end);
-      } finally {
-        await readers.close();
-      }
-    },
+    read: (start, end) =>
+      reconstruct.read(keys.attempt(model.namespace, model.fact.id, model.result.attempt), file, start, end),
   });
 
   const stored = (
@@ -152,7 +143,7 @@ function requireRenderable(fact: RequestFact, { rescaler, scope }: Rendering): v
 
 /** Large enough that system calls do not count; three in flight are still small (docs/design.md, "Sending"). */
 const OBJECT_CHUNK_BYTES = 2 ** 20;
-const OBJECT_RING = 4;
+const OBJECT_RING = CHUNKS_HELD + 1;
 
 async function* readObject(open: () => Promise<ObjectReader>, start: number, end: number): AsyncGenerator<Uint8Array> {
   const reader = await open();

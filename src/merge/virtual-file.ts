@@ -1,9 +1,7 @@
 import { createHash } from 'node:crypto';
-import { keys } from '../catalog/keys.js';
-import type { RecordedFile, Sources } from '../catalog/sources.js';
+import type { RecordedFile } from '../catalog/sources.js';
 import { layoutSafetensors } from '../checkpoint/safetensors-layout.js';
 import { DTYPE_BYTES, type Dtype, elementCount, type FloatDtype, isFloat, type OutputDtype } from '../dtype.js';
-import type { ObjectReader, Store } from '../store/types.js';
 import { bundlePaths } from './bundle.js';
 import type { RESCALERS, SCOPES } from './methods/emr.js';
 import type { Rescaler } from './rescalers.js';
@@ -149,24 +147,3 @@ function tagOf({ fact, task }: TaskModel, rendering: Rendering, tensors?: readon
   };
   return createHash('sha256').update(JSON.stringify(chosen)).digest('hex').slice(0, 32);
 }
-
-/** Opens the files that segments read from, each once; `close` closes them all. */
-export function createSegmentReaders(store: Store, sources: Sources, model: TaskModel) {
-  const prefix = keys.attempt(model.namespace, model.fact.id, model.result.attempt);
-  const opened = new Map<string, Promise<ObjectReader>>();
-  return {
-    open(file: SegmentFile): Promise<ObjectReader> {
-      const name = 'artifact' in file ? `a/${file.artifact}` : `b/${file.base.name}`;
-      const reader =
-        opened.get(name) ?? ('artifact' in file ? store.openReader(prefix + file.artifact) : sources.open(file.base));
-      opened.set(name, reader);
-      return reader;
-    },
-    async close(): Promise<void> {
-      const settled = await Promise.allSettled(opened.values());
-      await Promise.allSettled(settled.map((one) => (one.status === 'fulfilled' ? one.value.close() : undefined)));
-    },
-  };
-}
-
-export type SegmentReaders = ReturnType<typeof createSegmentReaders>;

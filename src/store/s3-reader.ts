@@ -16,22 +16,25 @@ function bodyOf(output: GetObjectCommandOutput): Readable {
 
 /**
  * Copies `body` to `target`, which it must fill exactly, and returns how far it came before it broke off. A body left
- * unread would keep its socket: on any error it is destroyed.
+ * unread would keep its socket: one that is too long is destroyed. By events: iteration takes twice the time of the
+ * processor.
  */
-async function fill(target: Uint8Array, body: Readable, key: string): Promise<{ filled: number; error?: unknown }> {
-  let filled = 0;
-  try {
-    for await (const chunk of body as AsyncIterable<Buffer>) {
-      if (filled + chunk.byteLength > target.byteLength) throw changed(key);
+function fill(target: Uint8Array, body: Readable, key: string): Promise<{ filled: number; error?: unknown }> {
+  return new Promise((resolve, reject) => {
+    let filled = 0;
+    body.on('data', (chunk: Buffer) => {
+      if (filled + chunk.byteLength > target.byteLength) {
+        reject(changed(key));
+        body.destroy();
+        return;
+      }
       target.set(chunk, filled);
       filled += chunk.byteLength;
-    }
-    return { filled };
-  } catch (error) {
-    body.destroy();
-    if (error instanceof EmrError) throw error;
-    return { filled, error };
-  }
+    });
+    body.once('end', () => resolve({ filled }));
+    body.once('error', (error) => resolve({ filled, error }));
+    body.once('close', () => resolve({ filled })); // after `end` or `error` it changes nothing
+  });
 }
 
 /** Reads of one version: each carries its ETag as a condition. */
