@@ -1,8 +1,8 @@
 import { DTYPE_BYTES, type FloatDtype } from '../dtype.js';
 import { elected, heaviest } from './elect.js';
 import { locateFault } from './faults.js';
+import { repairSums } from './repair.js';
 import { BLOCK, createArena, DTYPE_CODES, inputAddress, upcast } from './simd-memory.js';
-import { repairSums } from './simd-repair.js';
 import { sumRows } from './sums.js';
 import { type MergeLayout, type MergeWorkspace, sumsLength, type TileFault, type TileInput } from './types.js';
 
