@@ -5,13 +5,18 @@ import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 
-/** An S3 server of one binary over a folder (Apache-2.0), from the Go module proxy. */
-const MODULE = 'github.com/versity/versitygw/cmd/versitygw@v1.7.0';
+/**
+ * An S3 server of one binary over a folder (Apache-2.0), from the Go module proxy. Not older: of writers racing with
+ * If-None-Match, 1.7 lets several win (versity/versitygw pull request 2288).
+ */
+const VERSION = 'v1.8.0';
+const MODULE = `github.com/versity/versitygw/cmd/versitygw@${VERSION}`;
 /** Compiling takes two minutes on two cores; a lock older than this was left by a process that died. */
 const STALE_LOCK_MS = 15 * 60_000;
 
 const root = fileURLToPath(new URL('../../../', import.meta.url));
-const bin = join(root, '.cache', 'bin');
+const folder = `.cache/versitygw-${VERSION}`;
+const bin = join(root, folder);
 const binary = join(bin, 'versitygw');
 const lock = join(root, '.cache', 'versitygw.lock');
 
@@ -20,7 +25,7 @@ export interface Skip {
   readonly skip: string;
 }
 
-const HOW = `an S3 server: GOBIN="$PWD/.cache/bin" go install ${MODULE} (Go from apt-get install golang or go.dev)`;
+const HOW = `an S3 server: GOBIN="$PWD/${folder}" go install ${MODULE} (Go from apt-get install golang or go.dev)`;
 
 function goInstall(): Promise<boolean> {
   return new Promise((resolve) => {

@@ -1,7 +1,33 @@
 import swagger from '@fastify/swagger';
 import swaggerUi from '@fastify/swagger-ui';
 import fp from 'fastify-plugin';
-import { createJsonSchemaTransform } from 'fastify-type-provider-zod';
+import { jsonSchemaTransform, jsonSchemaTransformObject } from 'fastify-type-provider-zod';
+import { z } from 'zod';
+
+type Transform = typeof jsonSchemaTransform;
+
+/** The provider's transform, and bodies that have one schema for each content type, which it does not know. */
+const transformSchema: Transform = (route) => {
+  const content = (route.schema?.body as { content?: Record<string, { schema: z.ZodType }> } | undefined)?.content;
+  if (content === undefined) return jsonSchemaTransform(route);
+  const { body: _body, ...rest } = route.schema;
+  const { schema, url } = jsonSchemaTransform({ ...route, schema: rest });
+  const body = Object.fromEntries(
+    Object.entries(content).map(([type, one]) => {
+      const { $schema: _dialect, ...json } = z.toJSONSchema(one.schema, { io: 'input' });
+      return [type, { schema: json }];
+    }),
+  );
+  return { schema: { ...schema, body: { content: body } }, url };
+};
+
+/** The provider names each schema twice, as input and as output: what nothing refers to is left out. */
+const transformObject: typeof jsonSchemaTransformObject = (document) => {
+  const spec = jsonSchemaTransformObject(document);
+  const paths = JSON.stringify(spec.paths);
+  const used = Object.entries(spec.components?.schemas ?? {}).filter(([name]) => paths.includes(`schemas/${name}"`));
+  return { ...spec, components: { ...spec.components, schemas: Object.fromEntries(used) } } as typeof spec;
+};
 
 /** `/openapi.yaml` and `/docs`, generated from the routes' zod schemas. Registered before the routes. */
 export const openapi = fp<{ version: string }>(
@@ -20,7 +46,8 @@ export const openapi = fp<{ version: string }>(
         components: { securitySchemes: { key: { type: 'http', scheme: 'bearer' } } },
         security: [{}, { key: [] }],
       },
-      transform: createJsonSchemaTransform({ skipList: [] }),
+      transform: transformSchema,
+      transformObject,
     });
     await app.register(swaggerUi, { routePrefix: '/docs' });
     app.get('/openapi.yaml', { schema: { hide: true } }, async (_request, reply) => {

@@ -5,7 +5,14 @@ import type { CheckpointRecord } from '../../catalog/records.js';
 import type { Uploads } from '../../catalog/uploads.js';
 import { EmrError } from '../../errors.js';
 import type { Services } from '../../services.js';
-import { checkpointView, registerBody, uploadedFile, viewCheckpoint } from '../schemas/checkpoint.js';
+import {
+  checkpointView,
+  rawFile,
+  registerBody,
+  uploadedFile,
+  uploadForm,
+  viewCheckpoint,
+} from '../schemas/checkpoint.js';
 import { NAMESPACE, name, refusals } from '../schemas/common.js';
 import type { Api } from '../types.js';
 
@@ -21,22 +28,23 @@ export function uploadRoutes(app: Api, { uploads, register }: Services): void {
           'multipart/form-data: the field `name`, then the files, each under its own file name; they are streamed to ' +
           'the store. application/json: `{name, source: {uri}}` registers files that lie in the store or below an ' +
           'allowed root; they are hashed once and read in place.',
-        consumes: ['multipart/form-data', 'application/json'],
+        body: {
+          content: { 'multipart/form-data': { schema: uploadForm }, 'application/json': { schema: registerBody } },
+        },
         response: { 201: checkpointView, ...refusals(400, 403, 404, 409, 413, 415, 422, 507) },
       },
     },
     async (request, reply) => {
       const record = request.isMultipart()
         ? await receiveMultipart(request, uploads)
-        : await registerFromJson(request.body);
+        : await registerFiles(request.body as z.output<typeof registerBody> | undefined);
       return reply.status(201).header('location', `/v1/checkpoints/${record.name}`).send(viewCheckpoint(record));
     },
   );
 
-  const registerFromJson = (body: unknown) => {
-    const parsed = registerBody.safeParse(body);
-    if (!parsed.success) throw new EmrError('invalid_request', z.prettifyError(parsed.error));
-    return register(NAMESPACE, parsed.data.name, parsed.data.source.uri);
+  const registerFiles = (body: z.output<typeof registerBody> | undefined) => {
+    if (body) return register(NAMESPACE, body.name, body.source.uri);
+    throw new EmrError('invalid_request', 'Send a form with the files, or JSON that says where they are.');
   };
 
   // Any content type: the body is the file. In a scope of its own, so that other routes keep theirs.
@@ -51,7 +59,7 @@ export function uploadRoutes(app: Api, { uploads, register }: Services): void {
           tags: ['checkpoints'],
           summary: 'Upload one file of a checkpoint, raw: the fast way in for large files',
           description: 'Then `POST …/complete`. A file that is sent again replaces the earlier one.',
-          consumes: ['application/octet-stream'],
+          body: { content: { 'application/octet-stream': { schema: rawFile } } },
           params: z.strictObject({ name, file: z.string().min(1).max(255) }),
           response: { 200: uploadedFile, ...refusals(400, 409, 413, 422, 507) },
         },

@@ -42,3 +42,15 @@ export const registerBody = z.strictObject({
 });
 
 export const uploadedFile = z.object({ file: z.string(), bytes: z.int(), sha256: z.string() });
+
+/** For the docs: the form is read part by part as it arrives, and its files never become a value. */
+export const uploadForm = z.any().meta({
+  type: 'object',
+  required: ['name', 'files'],
+  properties: {
+    name: { type: 'string', description: 'The first part.' },
+    files: { type: 'array', items: { type: 'string', format: 'binary' }, description: 'Each under its own file name.' },
+  },
+});
+
+export const rawFile = z.any().meta({ type: 'string', format: 'binary' });
