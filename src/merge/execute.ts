@@ -40,10 +40,21 @@ export function createMergeHandler(options: ExecuteOptions): JobHandler {
       else if (context.signal.aborted || !(error instanceof EmrError) || error.retry) throw error;
       else await merges.fail(namespace, id, error);
     } finally {
-      if (!won) await store.deletePrefix(prefix);
+      if (!won && !(await mayBeCommitted(merges, namespace, id, attempt))) await store.deletePrefix(prefix);
     }
     if (won) await removeOtherAttempts(store, namespace, id, prefix);
   };
+}
+
+/**
+ * The record decides, not the answer to writing it: that may be lost after it took effect, and a client that then repeats
+ * the request is told that the record exists. While the record cannot be read, nothing may be removed.
+ */
+function mayBeCommitted(merges: MergeCatalog, namespace: string, id: string, attempt: string): Promise<boolean> {
+  return merges.outcome(namespace, id).then(
+    (outcome) => outcome.state === 'succeeded' && outcome.result.attempt === attempt,
+    () => true,
+  );
 }
 
 /** True if this attempt is the one that counts. */
