@@ -23,10 +23,12 @@ const transformSchema: Transform = (route) => {
 
 /** The provider names each schema twice, as input and as output: what nothing refers to is left out. */
 const transformObject: typeof jsonSchemaTransformObject = (document) => {
-  const spec = jsonSchemaTransformObject(document);
+  const spec = jsonSchemaTransformObject(document) as { paths: object; components?: { schemas?: object } };
   const paths = JSON.stringify(spec.paths);
   const used = Object.entries(spec.components?.schemas ?? {}).filter(([name]) => paths.includes(`schemas/${name}"`));
-  return { ...spec, components: { ...spec.components, schemas: Object.fromEntries(used) } } as typeof spec;
+  return { ...spec, components: { ...spec.components, schemas: Object.fromEntries(used) } } as ReturnType<
+    typeof jsonSchemaTransformObject
+  >;
 };
 
 /** `/openapi.yaml` and `/docs`, generated from the routes' zod schemas. Registered before the routes. */
