@@ -41,6 +41,7 @@ export async function buildApp({ services, logger, version }: AppOptions): Promi
   }).withTypeProvider<ZodTypeProvider>();
   app.setValidatorCompiler(validatorCompiler);
   app.setSerializerCompiler(serializerCompiler);
+  app.removeContentTypeParser('text/plain'); // a body is JSON, a form, or a file
 
   await app.register(problems);
   await app.register(auth, { keys: services.config.apiKeys });

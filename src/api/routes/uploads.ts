@@ -36,7 +36,7 @@ export function uploadRoutes(app: Api, { uploads, register }: Services): void {
     },
     async (request, reply) => {
       const record = request.isMultipart()
-        ? await receiveMultipart(request, uploads)
+        ? await receiveMultipart(request, uploads).catch(rethrowFormError)
         : await registerFiles(request.body as z.output<typeof registerBody> | undefined);
       return reply.status(201).header('location', `/v1/checkpoints/${record.name}`).send(viewCheckpoint(record));
     },
@@ -105,6 +105,23 @@ async function receiveMultipart(request: FastifyRequest, uploads: Uploads): Prom
     await upload.abort();
     throw error;
   }
+}
+
+/** The form parser's own errors have no code. */
+function rethrowFormError(error: unknown): never {
+  const message = error instanceof Error ? error.message : '';
+  if (/terminated early|Unexpected end of multipart data/.test(message)) {
+    throw new EmrError('upload_incomplete', 'The form ends in the middle of a part.', {}, { cause: error });
+  }
+  if (message === 'Multipart: Boundary not found') {
+    throw new EmrError(
+      'invalid_request',
+      'The content type multipart/form-data needs a boundary.',
+      {},
+      { cause: error },
+    );
+  }
+  throw error;
 }
 
 function nameField(part: Multipart | undefined): string {
