@@ -50,7 +50,7 @@ async function resolveSource(store: Store, roots: readonly string[], namespace: 
   if (uri.startsWith('store:')) {
     const folder = uri.slice('store:'.length).replace(/\/+$/, '');
     // Below these, deleting a checkpoint or a merge would take the registered files away.
-    if (folder === '' || /^(checkpoints|merges|merge-names)(\/|$)/.test(folder)) {
+    if (folder === '' || /^(checkpoints|merges|merge-names|batches)(\/|$)/.test(folder)) {
       throw new EmrError('source_not_allowed', 'Name a folder of the store that the service does not keep itself.', {
         uri,
       });
