@@ -4,6 +4,7 @@ import { buildApp } from './api/app.js';
 import { NAMESPACE } from './api/schemas/common.js';
 import type { Config } from './config.js';
 import { createServices, type Services } from './services.js';
+import { removeLeftovers } from './store/open.js';
 import { startMergeWorker } from './worker.js';
 
 /** How often accepted merges without a job are looked for; they are rare (a queue that lost its data). */
@@ -22,6 +23,7 @@ export interface RunningServer {
 export async function startServer(config: Config): Promise<RunningServer> {
   const logger = pino({ level: config.logLevel });
   const services = await createServices(config, logger);
+  await removeLeftovers(config.store);
   const app = await buildApp({ services, logger, version: packageVersion() });
   app.server.requestTimeout = 0; // an upload takes as long as it takes
   app.server.setTimeout(IDLE_SOCKET_MS);
