@@ -5,6 +5,8 @@ export const keys = {
   checkpointRecord: (ns: string, name: string) => `${ns}/checkpoints/${name}/checkpoint.json`,
   uploads: (ns: string, name: string) => `${ns}/checkpoints/${name}/u/`,
   upload: (ns: string, name: string, upload: string) => `${ns}/checkpoints/${name}/u/${upload}/`,
+  /** Whether a key is that of an uploaded file: nobody else writes there, and nothing is written there twice. */
+  isUploaded: (key: string) => /^[^/]+\/checkpoints\/[^/]+\/u\//.test(key),
   merges: (ns: string) => `${ns}/merges/`,
   merge: (ns: string, id: string) => `${ns}/merges/${id}/`,
   mergeFact: (ns: string, id: string, fact: 'request' | 'result' | 'error' | 'cancelled') =>
