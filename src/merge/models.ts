@@ -10,7 +10,7 @@ import { bundlePaths } from './bundle.js';
 import { CHUNKS_HELD, type ReconstructPool } from './reconstruct-pool.js';
 import { methodOf } from './registry.js';
 import { loadTaskModel, type TaskModel } from './task-model.js';
-import { type Rendering, taskModelFile, type VirtualFile } from './virtual-file.js';
+import { type Rendering, shardIndexFile, taskModelFile, type VirtualFile } from './virtual-file.js';
 
 /** Headers and figures of a task are a few hundred KB for a large model; the least recently used are read again. */
 const CACHED_TASKS = 64;
@@ -110,6 +110,7 @@ export function createModels({ store, checkpoints, merges, reconstruct }: Models
       virtual(model, file, taskModelFile(model, rendering, tensors)),
     );
     const others = model.layout.files.map((file) => {
+      if (rendering.dtype && file === model.layout.index) return virtual(model, file, shardIndexFile(model, rendering));
       const path = bundlePaths.file(task, file);
       const found = model.result.artifacts.find((known) => known.path === path)!;
       return stored(namespace, fact, model.result.attempt, found, file);

@@ -147,3 +147,24 @@ function tagOf({ fact, task }: TaskModel, rendering: Rendering, tensors?: readon
   };
   return createHash('sha256').update(JSON.stringify(chosen)).digest('hex').slice(0, 32);
 }
+
+/**
+ * The index of a sharded task whose tensors were asked for in another dtype: the checkpoint's own would state the wrong
+ * total. Laid out as `transformers` writes it.
+ */
+export function shardIndexFile(model: TaskModel, rendering: Rendering): VirtualFile {
+  const bytesOf = new Map(
+    model.layout.tensors.map(({ name, dtype, shape }) => {
+      const output = rendering.dtype && isFloat(dtype) ? rendering.dtype : dtype;
+      return [name, elementCount(shape) * DTYPE_BYTES[output]];
+    }),
+  );
+  const weights = model.layout.weights.flatMap(({ file, tensors }) => tensors.map((name) => [name, file] as const));
+  const index = {
+    metadata: { total_size: [...bytesOf.values()].reduce((sum, bytes) => sum + bytes, 0) },
+    weight_map: Object.fromEntries(weights),
+  };
+  const content = Buffer.from(`${JSON.stringify(index, null, 2)}\n`);
+  const etag = createHash('sha256').update(content).digest('hex');
+  return { bytes: content.byteLength, etag, segments: [{ kind: 'bytes', bytes: content.byteLength, content }] };
+}
