@@ -13,7 +13,10 @@ export interface CheckpointCatalog {
     namespace: string,
     page: { after?: string; limit: number },
   ): Promise<{ items: CheckpointRecord[]; more: boolean }>;
-  /** Removes record and uploaded files; files that were registered in place are left alone. */
+  /**
+   * Removes record and uploaded files, also those of an upload that was never completed; files that were registered in
+   * place are left alone. `unknown_checkpoint` if there is nothing.
+   */
   delete(namespace: string, name: string): Promise<void>;
 }
 
@@ -21,12 +24,17 @@ export function createCheckpointCatalog(store: Store): CheckpointCatalog {
   const find = (namespace: string, name: string) =>
     readFact(store, keys.checkpointRecord(namespace, name), checkpointRecord);
 
+  const anything = async (namespace: string, name: string): Promise<boolean> => {
+    for await (const { objects } of store.list(keys.checkpoint(namespace, name))) if (objects.length > 0) return true;
+    return false;
+  };
+
   return {
     find,
     async get(namespace, name) {
       const record = await find(namespace, name);
       if (record) return record;
-      throw new EmrError('unknown_checkpoint', `There is no checkpoint named ${name}.`, { checkpoint: name });
+      throw unknown(name);
     },
     async list(namespace, { after = '', limit }) {
       const items: CheckpointRecord[] = [];
@@ -44,9 +52,14 @@ export function createCheckpointCatalog(store: Store): CheckpointCatalog {
       return { items, more: false };
     },
     async delete(namespace, name) {
+      if (!(await anything(namespace, name))) throw unknown(name);
       // The record first: from then on the checkpoint does not exist, whatever becomes of the rest.
       await store.delete(keys.checkpointRecord(namespace, name));
       await store.deletePrefix(keys.checkpoint(namespace, name));
     },
   };
+}
+
+function unknown(name: string): EmrError {
+  return new EmrError('unknown_checkpoint', `There is no checkpoint named ${name}.`, { checkpoint: name });
 }

@@ -54,6 +54,18 @@ export function createUploads({ store, ingest, maxBytes, now }: UploadsOptions):
     return { name: file, ...result, version, location: { in: 'store', key } } satisfies IngestFile;
   };
 
+  /** What else was uploaded under the name, files that were sent again for one, is of no use any more. */
+  const commit = async (namespace: string, name: string, files: IngestFile[]): Promise<CheckpointRecord> => {
+    const record = await ingest.commit(namespace, name, files);
+    for await (const { prefixes } of store.list(keys.uploads(namespace, name), { delimiter: true })) {
+      for (const prefix of prefixes) {
+        const used = files.some(({ location }) => location.key.startsWith(prefix));
+        if (!used) await store.deletePrefix(prefix);
+      }
+    }
+    return record;
+  };
+
   return {
     async begin(namespace, name) {
       await ingest.requireFree(namespace, name);
@@ -70,7 +82,7 @@ export function createUploads({ store, ingest, maxBytes, now }: UploadsOptions):
           left -= received.bytes;
           files.push(received);
         },
-        commit: () => ingest.commit(namespace, name, files),
+        commit: () => commit(namespace, name, files),
         abort: () => store.deletePrefix(prefix),
       };
     },
@@ -116,7 +128,7 @@ export function createUploads({ store, ingest, maxBytes, now }: UploadsOptions):
           checkpoint: name,
         });
       }
-      return ingest.commit(namespace, name, [...latest.values()]);
+      return commit(namespace, name, [...latest.values()]);
     },
   };
 }

@@ -53,7 +53,6 @@ export function checkpointRoutes(app: Api, { checkpoints, merges }: Services): v
       },
     },
     async ({ params, query }, reply) => {
-      await checkpoints.get(NAMESPACE, params.name);
       await requireUnused(merges, NAMESPACE, params.name, query.force);
       await checkpoints.delete(NAMESPACE, params.name);
       return reply.status(204).send();
