@@ -2,7 +2,6 @@
 import assert from 'node:assert/strict';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { until } from './until.js';
 
 /** A merge as the API shows it, as far as tests look at it. */
 export interface MergeBody {
@@ -11,6 +10,14 @@ export interface MergeBody {
   readonly attempts: number;
   readonly progress?: { readonly phase: string; readonly bytes_done: number; readonly bytes_total: number };
   readonly error?: { readonly code: string; readonly detail: string };
+}
+
+function parseEvents(text: string): { event: string; data: MergeBody }[] {
+  const blocks = text.split('\n\n').filter((block) => block.startsWith('event: '));
+  return blocks.map((block) => {
+    const [event = '', data = ''] = block.split('\n');
+    return { event: event.slice('event: '.length), data: JSON.parse(data.slice('data: '.length)) };
+  });
 }
 
 export type Folder = Iterable<readonly [string, Uint8Array]>;
@@ -27,6 +34,7 @@ export function apiClient(url: string) {
   };
 
   const client = {
+    url,
     get: <T>(path: string) => ask<T>('GET', path, [200]),
     post: <T>(path: string, body: object, statuses = [200, 201, 202]) => ask<T>('POST', path, statuses, body),
 
@@ -49,16 +57,14 @@ export function apiClient(url: string) {
 
     merge: (id: string) => client.get<MergeBody>(`/v1/merges/${id}`),
 
+    /** Follows the events of a merge until it ends. */
+    async events(id: string): Promise<{ event: string; data: MergeBody }[]> {
+      return parseEvents(await (await fetch(`${url}/v1/merges/${id}/events`)).text());
+    },
+
     /** Waits until the merge has ended, and fails unless it ended so. */
-    async ended(id: string, state: MergeBody['state'] = 'succeeded', limitMs = 60_000): Promise<MergeBody> {
-      const merge = await until(
-        `merge ${id} has ended`,
-        async () => {
-          const now = await client.merge(id);
-          return now.state === 'queued' || now.state === 'running' ? undefined : now;
-        },
-        limitMs,
-      );
+    async ended(id: string, state: MergeBody['state'] = 'succeeded'): Promise<MergeBody> {
+      const merge = (await client.events(id)).at(-1)!.data;
       assert.equal(merge.state, state, JSON.stringify(merge.error));
       return merge;
     },
