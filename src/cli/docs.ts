@@ -17,9 +17,13 @@ export function replacePart(text: string, part: string): string {
   return text.replace(GENERATED, (_all, before: string, after: string) => `${before}\n${part}\n${after}`);
 }
 
+/** A Markdown table as the formatter has it: columns padded to their widest cell. */
 function table(head: string[], rows: string[][]): string {
-  const line = (cells: string[]) => `| ${cells.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |`;
-  return [line(head), line(head.map(() => '---')), ...rows.map(line)].join('\n');
+  const cells = [head, head.map(() => ''), ...rows].map((row) => row.map((cell) => cell.replaceAll('|', '\\|')));
+  const widths = head.map((_, column) => Math.max(3, ...cells.map((row) => row[column]!.length)));
+  const line = (row: string[], fill: string) =>
+    `| ${row.map((cell, column) => cell.padEnd(widths[column]!, fill)).join(' | ')} |`;
+  return cells.map((row, index) => line(row, index === 1 ? '-' : ' ')).join('\n');
 }
 
 /** Every code has an anchor of its own name, since `type` of a problem points there. */
@@ -28,7 +32,7 @@ export function renderErrors(): string {
     `<a id="${code}"></a>\`${code}\``,
     String(status),
     retry ? 'yes' : 'no',
-    title,
+    title.replace(/__\w+__/g, '`$&`'), // else Markdown takes it for bold
   ]);
   return table(['code', 'status', 'retry', 'meaning'], rows);
 }

@@ -1,0 +1,56 @@
+import assert from 'node:assert/strict';
+import { existsSync } from 'node:fs';
+import { dirname, join, normalize } from 'node:path';
+import { test } from 'node:test';
+import { PARTS, replacePart } from '../../../src/cli/docs.js';
+import { blocks, configVariables, documents, ROOT, readRoot } from '../../helpers/documents.js';
+
+/** Written by the benchmark, and not before it was run. */
+const LATER = new Set(['docs/benchmarks.md']);
+
+for (const [file, render] of Object.entries(PARTS)) {
+  test(`${file} is what the code says`, () => {
+    const text = readRoot(file);
+    assert.equal(text, replacePart(text, render()), 'run node dist/src/cli/docs.js after a build');
+  });
+}
+
+test('the README lists every variable of the configuration, and no other', () => {
+  const [, section] = /^## Configuration$(.*?)^## /ms.exec(readRoot('README.md'))!;
+  const listed = [...section!.matchAll(/^\| `([A-Z0-9_]+)` /gm)].map(([, name]) => name);
+  assert.deepEqual(listed.toSorted(), configVariables().toSorted());
+});
+
+test('docs/formats.md shows the script that rebuilds a task as it is', () => {
+  const shown = blocks(readRoot('docs/formats.md'), 'python').at(-1);
+  assert.equal(shown, readRoot('docs/snippets/rebuild.py'));
+});
+
+/** A heading as GitHub makes an anchor of it. */
+const anchor = (heading: string) =>
+  heading
+    .toLowerCase()
+    .replace(/[^\p{L}\p{N} _-]/gu, '')
+    .replaceAll(' ', '-');
+
+function anchors(file: string): string[] {
+  const text = readRoot(file);
+  const headings = [...text.matchAll(/^#+ (.*)$/gm)].map(([, heading]) => anchor(heading!));
+  return [...headings, ...[...text.matchAll(/<a id="([^"]+)">/g)].map(([, id]) => id!)];
+}
+
+test('every link within the repository leads somewhere', () => {
+  let followed = 0;
+  for (const file of documents()) {
+    for (const [, target] of readRoot(file).matchAll(/\]\(([^)\s]+)\)/g)) {
+      if (/^[a-z]+:/.test(target!)) continue;
+      const [path, hash] = target!.split('#') as [string, string?];
+      const found = path === '' ? file : normalize(join(dirname(file), path));
+      followed++;
+      if (LATER.has(found)) continue;
+      assert.ok(existsSync(join(ROOT, found)), `${file} links ${target}`);
+      if (hash) assert.ok(anchors(found).includes(hash), `${file} links ${target}, which has no such heading`);
+    }
+  }
+  assert.ok(followed > 10);
+});
