@@ -16,17 +16,36 @@ export interface ArtifactWriter {
   abort(): Promise<void>;
 }
 
+/** Less than this is gathered before it is written: a tile's mask is 1/32 of its weights, and there are N of them. */
+const GATHER_BYTES = 256 * 1024;
+
 /** Writes an object of known size front to back and hashes it on the way, so that no artifact is read to be listed. */
 export async function openArtifact(store: Store, prefix: string, path: string, bytes: number): Promise<ArtifactWriter> {
   const writer = await store.openWriter(prefix + path, bytes);
   const hash = createHash('sha256');
+  const gathered = Buffer.allocUnsafeSlow(Math.min(GATHER_BYTES, bytes));
+  let pending = 0;
+
+  const flush = async () => {
+    const full = gathered.subarray(0, pending);
+    pending = 0;
+    if (full.byteLength > 0) await writer.write(full);
+  };
   return {
     async write(chunk) {
+      if (pending + chunk.byteLength > gathered.byteLength) await flush();
+      if (chunk.byteLength <= gathered.byteLength - pending) {
+        gathered.set(chunk, pending);
+        pending += chunk.byteLength;
+        hash.update(chunk);
+        return;
+      }
       const written = writer.write(chunk);
       hash.update(chunk);
       await written;
     },
     async finish() {
+      await flush();
       await writer.finish();
       return { path, bytes, sha256: hash.digest('hex') };
     },

@@ -45,15 +45,36 @@ export function tileItems(tensors: readonly { readonly n: number }[], itemElemen
   );
 }
 
-/** From a thread. The views stay as they are until the thread gets `{ release: lane }`. */
+/**
+ * Bytes of a lane's workspace: where they lie in its shared memory, or (of an engine without shared memory) a copy.
+ * Every message that carried a view itself would make a new SharedArrayBuffer object, whose size counts against the heap
+ * of the receiving thread and has it collect garbage all the time.
+ */
+export type LaneView = { readonly offset: number; readonly bytes: number } | Uint8Array;
+
+/** From a thread. The bytes stay as they are until the thread gets `{ release: lane }`. */
 export type TileMessage =
   | {
       readonly item: number;
       readonly lane: number;
-      readonly output: Uint8Array;
-      readonly masks: readonly Uint8Array[];
-      readonly sums: Float64Array;
+      /** With a lane's first message, and when it has changed. */
+      readonly memory: SharedArrayBuffer | undefined;
+      readonly output: LaneView;
+      readonly masks: readonly LaneView[];
+      /** f64. */
+      readonly sums: LaneView;
     }
   | { readonly item: number; readonly failed: { code: ErrorCode; detail: string; facts: ErrorFacts } };
 
 export type TileReply = { readonly release: number };
+
+/** For a message: a place if the view lies over shared memory, else the view, which the message copies. */
+export function laneView(view: Uint8Array | Float64Array): LaneView {
+  if (view.buffer instanceof SharedArrayBuffer) return { offset: view.byteOffset, bytes: view.byteLength };
+  return new Uint8Array(view.buffer, view.byteOffset, view.byteLength);
+}
+
+/** The bytes again, in the thread that got the message. */
+export function laneBytes(memory: SharedArrayBuffer | undefined, view: LaneView): Uint8Array {
+  return view instanceof Uint8Array ? view : new Uint8Array(memory!, view.offset, view.bytes);
+}

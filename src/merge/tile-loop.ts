@@ -6,6 +6,7 @@ import type { MergeWorkspace, TileFault } from '../kernels/types.js';
 import { openStore } from '../store/open.js';
 import { createReaders } from './readers.js';
 import {
+  laneView,
   type TileItem,
   type TileJob,
   type TileMessage,
@@ -51,6 +52,7 @@ export async function runTileLoop(job: TileJob, port: TilePort): Promise<void> {
 
   const lane = async (index: number) => {
     const workspace = engine.createMerge(layout);
+    let announced: SharedArrayBuffer | undefined;
     for (let taken = Atomics.add(cursor, 0, 1); taken < items.length; taken = Atomics.add(cursor, 0, 1)) {
       const item = items[taken]!;
       const tensor = job.tensors[item.tensor]!;
@@ -64,12 +66,17 @@ export async function runTileLoop(job: TileJob, port: TilePort): Promise<void> {
         return;
       }
       const release = new Promise<void>((resolve) => released.set(index, resolve));
+      const output = workspace.output(item.n, tensor.output);
+      const memory =
+        output.buffer instanceof SharedArrayBuffer && output.buffer !== announced ? output.buffer : undefined;
+      announced = memory ?? announced;
       port.postMessage({
         item: taken,
         lane: index,
-        output: workspace.output(item.n, tensor.output),
-        masks: job.masks ? Array.from({ length: layout.tasks }, (_, t) => workspace.mask(t, item.n)) : [],
-        sums: workspace.sums(item.n),
+        memory,
+        output: laneView(output),
+        masks: job.masks ? Array.from({ length: layout.tasks }, (_, t) => laneView(workspace.mask(t, item.n))) : [],
+        sums: laneView(workspace.sums(item.n)),
       });
       await release;
     }

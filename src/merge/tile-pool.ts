@@ -1,11 +1,17 @@
 import { Worker } from 'node:worker_threads';
 import { EmrError } from '../errors.js';
-import type { TileJob, TileMessage, TileReply } from './tile-job.js';
+import { type LaneView, laneBytes, type TileJob, type TileMessage, type TileReply } from './tile-job.js';
 
 const THREAD_ENTRY = new URL('../../workers/tile-thread.js', import.meta.url);
 
-/** The results of one item. The views are valid until the next one is asked for. */
-export type TileResult = Extract<TileMessage, { lane: number }>;
+/** The results of one item; valid until the next one is asked for. */
+export interface TileResult {
+  readonly output: Uint8Array;
+  /** One for each task, if the job has masks. */
+  readonly masks: readonly Uint8Array[];
+  /** As kernels/types.ts lays them out, one row for each tile. */
+  readonly sums: Float64Array;
+}
 
 export interface TilePool {
   /** The next item's results, in the order of items whatever the threads' order. */
@@ -19,7 +25,7 @@ export interface TilePool {
  * runs ahead. An item that failed rejects `next` when its turn comes: the first fault in order, whoever found it.
  */
 export function startTilePool(job: TileJob, threads: number): TilePool {
-  const arrived = new Map<number, { message: TileMessage; worker: Worker }>();
+  const arrived = new Map<number, { message: TileMessage; worker: Worker; memories: Map<number, SharedArrayBuffer> }>();
   let wanted = 0;
   let release: (() => void) | undefined;
   let failure: unknown;
@@ -31,8 +37,10 @@ export function startTilePool(job: TileJob, threads: number): TilePool {
   };
   const workers = Array.from({ length: threads }, () => {
     const worker = new Worker(THREAD_ENTRY, { workerData: job });
+    const memories = new Map<number, SharedArrayBuffer>();
     worker.on('message', (message: TileMessage) => {
-      arrived.set(message.item, { message, worker });
+      if ('lane' in message && message.memory) memories.set(message.lane, message.memory);
+      arrived.set(message.item, { message, worker, memories });
       waiting?.();
     });
     worker.on('error', fail);
@@ -52,12 +60,18 @@ export function startTilePool(job: TileJob, threads: number): TilePool {
       if (result === undefined) throw failure;
       arrived.delete(wanted);
       wanted += 1;
-      const { message, worker } = result;
+      const { message, worker, memories } = result;
       if ('failed' in message) {
         throw new EmrError(message.failed.code, message.failed.detail, message.failed.facts);
       }
       release = () => worker.postMessage({ release: message.lane } satisfies TileReply);
-      return message;
+      const bytes = (view: LaneView) => laneBytes(memories.get(message.lane), view);
+      const sums = bytes(message.sums);
+      return {
+        output: bytes(message.output),
+        masks: message.masks.map(bytes),
+        sums: new Float64Array(sums.buffer, sums.byteOffset, sums.byteLength / 8),
+      };
     },
     async close() {
       fail(new EmrError('cancelled', 'The threads were stopped.'));
