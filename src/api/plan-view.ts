@@ -1,9 +1,10 @@
 import type { z } from 'zod';
 import { memoryBytes } from '../merge/memory.js';
 import { inputBytes, type MergePlan, plannedFiles } from '../merge/plan.js';
+import type { Store } from '../store/types.js';
 import type { planView } from './schemas/merge.js';
 
-export function viewPlan(plan: MergePlan, threads: number | undefined): z.output<typeof planView> {
+export function viewPlan(plan: MergePlan, store: Store, threads: number | undefined): z.output<typeof planView> {
   const files = plannedFiles(plan);
   return {
     tensors: plan.tensors.map(({ name, class: kind, dtype, shape, reason }) => ({
@@ -18,7 +19,7 @@ export function viewPlan(plan: MergePlan, threads: number | undefined): z.output
     files,
     input_bytes: inputBytes(plan),
     output_bytes: files.reduce((sum, file) => sum + file.bytes, 0),
-    memory_bytes: memoryBytes(plan, threads),
+    memory_bytes: memoryBytes(plan, store, threads),
     parameters: plan.merged.reduce((sum, tensor) => sum + tensor.n, 0),
   };
 }

@@ -2,12 +2,13 @@ import { availableParallelism } from 'node:os';
 import type { Sources } from '../catalog/sources.js';
 import { DTYPE_BYTES, type FloatDtype } from '../dtype.js';
 import { EmrError } from '../errors.js';
-import { sumsLength, TILE_ELEMENTS } from '../kernels/types.js';
+import { sumsLength } from '../kernels/types.js';
 import type { Progress } from '../queue/types.js';
 import type { Store } from '../store/types.js';
 import { type Artifact, type ArtifactSet, type ArtifactWriter, artifactSet } from './artifact-writer.js';
 import { bundlePaths } from './bundle.js';
 import { copyRanges } from './copy.js';
+import { itemElements } from './memory.js';
 import { inputBytes, layoutJson, type MergePlan, type TaskPlan } from './plan.js';
 import { createProgressMeter, type ProgressMeter } from './progress.js';
 import { buildReport } from './report.js';
@@ -54,9 +55,9 @@ export async function runMerge(options: RunOptions): Promise<Artifact[]> {
 /** Streams every merged tensor through the threads; returns the sums of each, in the order of `plan.merged`. */
 async function mergeTiles(options: RunOptions, artifacts: ArtifactSet, meter: ProgressMeter): Promise<Float64Array[]> {
   const { plan, store, sources, signal } = options;
-  const itemElements = options.itemElements ?? defaultItemElements(store);
-  const job = tileJob(plan, store, itemElements);
-  const items = tileItems(job.tensors, itemElements);
+  const elements = options.itemElements ?? itemElements(store);
+  const job = tileJob(plan, store, elements);
+  const items = tileItems(job.tensors, elements);
 
   const output = await artifacts.open(plan.mask ? bundlePaths.unified : bundlePaths.model, plan.output.bytes);
   await output.write(plan.output.header);
@@ -148,11 +149,6 @@ function tileJob(plan: MergePlan, store: Store, itemElements: number): TileJob {
 
 function bytesPerElement(job: TileJob, tensor: number): number {
   return job.tensors[tensor]!.inputs.reduce((sum, input) => sum + DTYPE_BYTES[input.dtype], 0);
-}
-
-/** Items of as many f32 elements as the store likes to read at a time. */
-function defaultItemElements(store: Store): number {
-  return Math.max(1, Math.round(store.readBytes / (4 * TILE_ELEMENTS))) * TILE_ELEMENTS;
 }
 
 /** Adds the rows of a result, one for each tile, in index order: the order of f64 additions is fixed by the tiles. */

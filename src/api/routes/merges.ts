@@ -14,7 +14,7 @@ import type { Api } from '../types.js';
 const byId = z.strictObject({ id: idOrName });
 
 export function mergeRoutes(app: Api, services: Services): void {
-  const { merges, submitter, lifecycle, config } = services;
+  const { merges, submitter, lifecycle, store, config } = services;
   const tags = ['merges'];
 
   app.post(
@@ -28,7 +28,7 @@ export function mergeRoutes(app: Api, services: Services): void {
         response: { 200: planView, ...refusals(400, 404) },
       },
     },
-    async ({ body }) => viewPlan(await submitter.plan(NAMESPACE, body), config.threads),
+    async ({ body }) => viewPlan(await submitter.plan(NAMESPACE, body), store, config.threads),
   );
 
   app.post(
