@@ -1,0 +1,73 @@
+/** The server's peak memory does not grow with the checkpoints: upload, merge and download, each on its own. */
+import assert from 'node:assert/strict';
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { apiClient } from '../helpers/api-client.js';
+import { drain, largeCheckpoint, postLarge, putLarge } from '../helpers/large-checkpoint.js';
+import { type ApiProcess, startApi } from '../helpers/service-process.js';
+import { temporaryFolder } from '../helpers/temporary.js';
+
+const MB = 2 ** 20;
+const SIZES = [64 * MB, 256 * MB];
+const TASKS = [1, 2, 3, 4];
+/** Of the whole process, whatever it does. */
+const LIMIT = 600e6;
+/** What four times larger checkpoints may cost: a tenth, and what the garbage collector leaves to chance. */
+const GROWTH = 1.1;
+const CHANCE = 24 * MB;
+const PHASES = ['PUT', 'multipart', 'merge', 'download'] as const;
+type Peaks = Record<(typeof PHASES)[number], number>;
+
+const folder = temporaryFolder('emr-memory-');
+
+/** The peak resident memory of a process while `work` ran: Linux forgets the earlier peak when it is told 5. */
+async function peakDuring(pid: number, work: () => Promise<unknown>): Promise<number> {
+  await writeFile(`/proc/${pid}/clear_refs`, '5');
+  await work();
+  const status = await readFile(`/proc/${pid}/status`, 'utf8');
+  return Number(/^VmHWM:\s+(\d+) kB$/m.exec(status)![1]) * 1024;
+}
+
+async function measure({ url, pid }: ApiProcess, size: number): Promise<Peaks> {
+  const api = apiClient(url);
+  const put = await peakDuring(pid, async () => {
+    for (const t of [0, 1, 2]) await putLarge(url, `c${t}`, largeCheckpoint(size, t));
+  });
+  const multipart = await peakDuring(pid, async () => {
+    for (const t of [3, 4]) await postLarge(url, `c${t}`, largeCheckpoint(size, t));
+  });
+  const tasks = TASKS.map((t) => ({ name: `t${t}`, checkpoint: `c${t}` }));
+  const { id } = await api.post<{ id: string }>('/v1/merges', { base: 'c0', tasks });
+  const merge = await peakDuring(pid, () => api.ended(id));
+  const download = await peakDuring(pid, async () => {
+    assert.ok((await drain(`${url}/v1/merges/${id}/files/unified.safetensors`)) > size);
+    assert.ok((await drain(`${url}/v1/merges/${id}/tasks/t2/model.safetensors`)) > size);
+  });
+  return { PUT: put, multipart, merge, download };
+}
+
+const skip =
+  process.platform === 'linux' || process.env.CI === 'true'
+    ? false
+    : 'peak memory is read from /proc: run the tests on Linux';
+
+test('four times larger checkpoints take no more memory', { skip }, async (t) => {
+  const found: Peaks[] = [];
+  for (const size of SIZES) {
+    const data = join(folder(), String(size));
+    const server = await startApi({ EMR_DATA_DIR: data, EMR_THREADS: '2' });
+    try {
+      found.push(await measure(server, size));
+    } finally {
+      await server.stop();
+    }
+  }
+  const [small, large] = found as [Peaks, Peaks];
+  for (const phase of PHASES) {
+    const text = `${phase}: ${Math.round(small[phase] / MB)} MiB, then ${Math.round(large[phase] / MB)} MiB`;
+    t.diagnostic(text);
+    assert.ok(large[phase] <= GROWTH * small[phase] + CHANCE, text);
+    assert.ok(large[phase] < LIMIT, text);
+  }
+});
