@@ -7,9 +7,25 @@ import type { MergePlan } from './plan.js';
 /** Workspaces of a thread (tile-loop.ts). */
 const LANES = 2;
 
-/** Elements that a thread takes at a time: as many f32 as the store likes to read at once, in whole tiles. */
-export function itemElements({ readBytes }: Pick<Store, 'readBytes'>): number {
-  return Math.max(1, Math.round(readBytes / (DTYPE_BYTES.F32 * TILE_ELEMENTS))) * TILE_ELEMENTS;
+/** Of all threads' buffers together: a merge of many tasks from a remote store reads smaller pieces, not more at once. */
+const MAX_BUFFER_BYTES = 256 * 2 ** 20;
+
+/**
+ * Elements that a thread takes at a time: as many f32 as the store likes to read at once, or what fits into the buffers,
+ * in whole tiles and at least one.
+ */
+export function itemElements(plan: MergePlan, { readBytes }: Pick<Store, 'readBytes'>, threads: number): number {
+  const wanted = readBytes / (DTYPE_BYTES.F32 * TILE_ELEMENTS);
+  const fitting = MAX_BUFFER_BYTES / (threads * LANES * laneBytes(plan, TILE_ELEMENTS));
+  return Math.max(1, Math.floor(Math.min(wanted, fitting))) * TILE_ELEMENTS;
+}
+
+/** Of one workspace with items of so many elements: a slot for every input, u, and the masks. */
+function laneBytes(plan: MergePlan, elements: number): number {
+  const inputs = plan.tasks.length + 1;
+  const wide = plan.merged.some((tensor) => [tensor.base, ...tensor.tasks].some((input) => input.dtype === 'F64'));
+  const slot = elements * (wide ? DTYPE_BYTES.F64 : DTYPE_BYTES.F32);
+  return inputs * slot + elements * DTYPE_BYTES.F64 + (plan.tasks.length * elements) / 8;
 }
 
 /**
@@ -21,10 +37,5 @@ export function memoryBytes(
   store: Pick<Store, 'readBytes'>,
   threads = availableParallelism(),
 ): number {
-  const elements = itemElements(store);
-  const inputs = plan.tasks.length + 1;
-  const wide = plan.merged.some((tensor) => [tensor.base, ...tensor.tasks].some((input) => input.dtype === 'F64'));
-  const slot = elements * (wide ? DTYPE_BYTES.F64 : DTYPE_BYTES.F32);
-  const outputs = elements * DTYPE_BYTES.F64 + (plan.tasks.length * elements) / 8;
-  return threads * LANES * (inputs * slot + outputs);
+  return threads * LANES * laneBytes(plan, itemElements(plan, store, threads));
 }

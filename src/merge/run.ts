@@ -55,7 +55,8 @@ export async function runMerge(options: RunOptions): Promise<Artifact[]> {
 /** Streams every merged tensor through the threads; returns the sums of each, in the order of `plan.merged`. */
 async function mergeTiles(options: RunOptions, artifacts: ArtifactSet, meter: ProgressMeter): Promise<Float64Array[]> {
   const { plan, store, sources, signal } = options;
-  const elements = options.itemElements ?? itemElements(store);
+  const wanted = options.threads ?? availableParallelism();
+  const elements = options.itemElements ?? itemElements(plan, store, wanted);
   const job = tileJob(plan, store, elements);
   const items = tileItems(job.tensors, elements);
 
@@ -69,7 +70,7 @@ async function mergeTiles(options: RunOptions, artifacts: ArtifactSet, meter: Pr
   }
 
   const sums = plan.merged.map(() => new Float64Array(sumsLength(plan.tasks.length)));
-  const threads = Math.max(1, Math.min(options.threads ?? availableParallelism(), items.length));
+  const threads = Math.max(1, Math.min(wanted, items.length));
   const pool = startTilePool(job, items.length === 0 ? 0 : threads);
   const stop = () => void pool.close();
   signal.addEventListener('abort', stop, { once: true });
