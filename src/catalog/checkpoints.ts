@@ -1,8 +1,12 @@
+import { LRUCache } from 'lru-cache';
 import { EmrError } from '../errors.js';
 import type { Store } from '../store/types.js';
 import { readFact } from './facts.js';
 import { keys } from './keys.js';
 import { type CheckpointRecord, checkpointRecord } from './records.js';
+
+/** The record of a large model is megabytes of JSON, and every download looks at its base's. */
+const CACHED_RECORDS = 64;
 
 export interface CheckpointCatalog {
   /** `unknown_checkpoint` if there is none. */
@@ -21,8 +25,18 @@ export interface CheckpointCatalog {
 }
 
 export function createCheckpointCatalog(store: Store): CheckpointCatalog {
-  const find = (namespace: string, name: string) =>
-    readFact(store, keys.checkpointRecord(namespace, name), checkpointRecord);
+  const cache = new LRUCache<string, { version: string; record: CheckpointRecord }>({ max: CACHED_RECORDS });
+
+  const find = async (namespace: string, name: string): Promise<CheckpointRecord | undefined> => {
+    const key = keys.checkpointRecord(namespace, name);
+    const info = await store.stat(key);
+    if (info === undefined) return undefined;
+    const cached = cache.get(key);
+    if (cached?.version === info.version) return cached.record;
+    const record = await readFact(store, key, checkpointRecord);
+    if (record) cache.set(key, { version: info.version, record });
+    return record;
+  };
 
   const anything = async (namespace: string, name: string): Promise<boolean> => {
     for await (const { objects } of store.list(keys.checkpoint(namespace, name))) if (objects.length > 0) return true;
