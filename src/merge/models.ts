@@ -9,7 +9,7 @@ import type { Artifact } from './artifact-writer.js';
 import { bundlePaths } from './bundle.js';
 import { CHUNKS_HELD, type ReconstructPool } from './reconstruct-pool.js';
 import { methodOf } from './registry.js';
-import { loadTaskModel, type TaskModel } from './task-model.js';
+import { loadTaskModel, requireBase, type TaskModel } from './task-model.js';
 import { type Rendering, shardIndexFile, taskModelFile, type VirtualFile } from './virtual-file.js';
 
 /** Headers and figures of a task are a few hundred KB for a large model; the least recently used are read again. */
@@ -58,9 +58,11 @@ export function createModels({ store, checkpoints, merges, reconstruct }: Models
   const load = async (namespace: string, fact: RequestFact, task: string): Promise<TaskModel> => {
     const result = await resultOf(namespace, fact);
     const key = [namespace, fact.id, result.attempt, task].join('/');
+    // Looked up every time: the base may have been deleted since, or uploaded again to another place.
+    const base = await requireBase(checkpoints, namespace, fact);
     const cached = cache.get(key);
-    if (cached) return cached;
-    const model = await loadTaskModel({ store, checkpoints }, namespace, fact, result, task);
+    if (cached) return { ...cached, base };
+    const model = await loadTaskModel(store, base, namespace, fact, result, task);
     cache.set(key, model);
     return model;
   };

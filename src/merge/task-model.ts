@@ -32,14 +32,10 @@ export interface TaskModel {
   readonly figures: Report['tasks'][string];
 }
 
-export interface TaskModelOptions {
-  readonly store: Store;
-  readonly checkpoints: CheckpointCatalog;
-}
-
-/** Loads what is known of a task of a merge that succeeded; `unknown_task`, `checkpoint_changed`. */
+/** Loads what is known of a task of a merge that succeeded; `unknown_task`. */
 export async function loadTaskModel(
-  { store, checkpoints }: TaskModelOptions,
+  store: Store,
+  base: CheckpointRecord,
   namespace: string,
   fact: RequestFact,
   result: ResultFact,
@@ -51,8 +47,7 @@ export async function loadTaskModel(
   const prefix = keys.attempt(namespace, fact.id, result.attempt);
   const modulated = methodOf(fact.request.method).output === 'modulated';
   const places = (path: string) => readPlaces(store, prefix + path);
-  const [base, layout, output, mask, extras, report] = await Promise.all([
-    requireBase(checkpoints, namespace, fact),
+  const [layout, output, mask, extras, report] = await Promise.all([
     readJson(store, prefix + bundlePaths.layout(task)).then((json) => taskLayout.parse(json)),
     places(modulated ? bundlePaths.unified : bundlePaths.model),
     modulated ? places(bundlePaths.mask(task)) : undefined,
@@ -62,7 +57,12 @@ export async function loadTaskModel(
   return { namespace, fact, result, task, base, layout, output, mask, extras, figures: report.tasks[task]! };
 }
 
-async function requireBase(checkpoints: CheckpointCatalog, namespace: string, fact: RequestFact) {
+/** The base that was merged, wherever it lies now; `checkpoint_changed`. */
+export async function requireBase(
+  checkpoints: CheckpointCatalog,
+  namespace: string,
+  fact: RequestFact,
+): Promise<CheckpointRecord> {
   const base = await checkpoints.find(namespace, fact.request.base);
   if (base?.digest === fact.digests.base) return base;
   throw new EmrError(
