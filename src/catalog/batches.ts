@@ -38,10 +38,16 @@ export function createBatches(store: Store, submitter: Submitter, now: () => num
 
 async function requireAll(submitter: Submitter, namespace: string, requests: readonly MergeRequest[]): Promise<void> {
   const refusals: object[] = [];
+  const ids = new Map<string, string>();
   for (const [index, request] of requests.entries()) {
     try {
-      const { conflicts } = await submitter.plan(namespace, request);
-      if (conflicts.length > 0) refusals.push({ index, code: 'merge_conflict', conflicts });
+      const id = await submitter.check(namespace, request);
+      const { name } = request;
+      if (name === undefined) continue;
+      if ((ids.get(name) ?? id) !== id) {
+        throw new EmrError('name_taken', `Two merges of the batch have the name ${name}.`, { name });
+      }
+      ids.set(name, id);
     } catch (error) {
       const { code, detail, facts } = toEmrError(error);
       if (code === 'internal') throw error;

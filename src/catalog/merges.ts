@@ -40,6 +40,8 @@ export interface MergeCatalog {
    * its name belongs to another merge.
    */
   accept(namespace: string, request: MergeRequest, inputs: MergeInputs): Promise<Acceptance>;
+  /** The id that the request would be accepted under; `name_taken` as above. Writes nothing. */
+  identify(namespace: string, request: MergeRequest, inputs: MergeInputs): Promise<string>;
   /** By id or by name; `unknown_merge`. */
   get(namespace: string, idOrName: string): Promise<RequestFact>;
   find(namespace: string, id: string): Promise<RequestFact | undefined>;
@@ -75,15 +77,18 @@ export function createMergeCatalog(store: Store, now: () => number): MergeCatalo
     return bytes && (JSON.parse(bytes.toString('utf8')) as { id: string }).id;
   };
 
-  /** Points the name at the id; a name whose merge is gone is free. */
+  /** True if the name is the merge's already, `name_taken` if it is another's; a name whose merge is gone is free. */
+  const hasName = async (ns: string, name: string, id: string): Promise<boolean> => {
+    const owner = await aliasOf(ns, name);
+    if (owner === id) return true;
+    if (owner === undefined || !(await find(ns, owner))) return false;
+    throw new EmrError('name_taken', `The name ${name} belongs to merge ${owner}.`, { name, merge: owner });
+  };
+
   const claimName = async (ns: string, name: string, id: string): Promise<void> => {
     const key = keys.alias(ns, name);
     while (!(await writeFact(store, key, { id }))) {
-      const owner = await aliasOf(ns, name);
-      if (owner === id) return;
-      if (owner !== undefined && (await find(ns, owner))) {
-        throw new EmrError('name_taken', `The name ${name} belongs to merge ${owner}.`, { name, merge: owner });
-      }
+      if (await hasName(ns, name, id)) return;
       await store.delete(key);
     }
   };
@@ -92,8 +97,14 @@ export function createMergeCatalog(store: Store, now: () => number): MergeCatalo
     find,
     outcome,
 
-    async accept(ns, request, { base, tasks }) {
-      const digests = { base: base.digest, tasks: tasks.map((task) => task.digest) };
+    async identify(ns, request, inputs) {
+      const id = mergeId(request, digestsOf(inputs));
+      if (request.name !== undefined) await hasName(ns, request.name, id);
+      return id;
+    },
+
+    async accept(ns, request, inputs) {
+      const digests = digestsOf(inputs);
       const id = mergeId(request, digests);
       if (request.name !== undefined) await claimName(ns, request.name, id);
       const fact: RequestFact = { id, created_at: timestamp(), request, digests };
@@ -144,4 +155,8 @@ export function createMergeCatalog(store: Store, now: () => number): MergeCatalo
       }
     },
   };
+}
+
+function digestsOf({ base, tasks }: MergeInputs): RequestFact['digests'] {
+  return { base: base.digest, tasks: tasks.map((task) => task.digest) };
 }

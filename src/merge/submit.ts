@@ -1,6 +1,6 @@
 import type { CheckpointCatalog } from '../catalog/checkpoints.js';
 import type { RequestFact } from '../catalog/merge-facts.js';
-import type { MergeCatalog, Outcome } from '../catalog/merges.js';
+import type { MergeCatalog, MergeInputs, Outcome } from '../catalog/merges.js';
 import type { CheckpointRecord } from '../catalog/records.js';
 import { EmrError } from '../errors.js';
 import type { MergeQueue } from '../queue/types.js';
@@ -16,6 +16,8 @@ export interface Submission {
 export interface Submitter {
   /** Everything that can be known from headers; stores nothing. `unknown_checkpoint` names all that are missing. */
   plan(namespace: string, request: MergeRequest): Promise<MergePlan>;
+  /** Refuses what `submit` would refuse, and stores nothing; the id that the merge would have. */
+  check(namespace: string, request: MergeRequest): Promise<string>;
   /** Accepts the merge and queues it; `merge_conflict` with every conflict, `name_taken`. */
   submit(namespace: string, request: MergeRequest): Promise<Submission>;
 }
@@ -35,12 +37,19 @@ export function createSubmitter({ checkpoints, merges, queue, onQueueError }: Su
     return planMerge({ request, base: records.get(request.base)!, tasks });
   };
 
+  const requireInputs = async (namespace: string, request: MergeRequest): Promise<MergeInputs> => {
+    const planned = await plan(namespace, request);
+    requireNoConflict(planned);
+    return { base: planned.base, tasks: planned.tasks.map((task) => task.record) };
+  };
+
   return {
     plan,
+    async check(namespace, request) {
+      return merges.identify(namespace, request, await requireInputs(namespace, request));
+    },
     async submit(namespace, request) {
-      const planned = await plan(namespace, request);
-      requireNoConflict(planned);
-      const inputs = { base: planned.base, tasks: planned.tasks.map((task) => task.record) };
+      const inputs = await requireInputs(namespace, request);
       const { fact, created, outcome } = await merges.accept(namespace, request, inputs);
       if (needsQueue(outcome)) {
         // The request is written down: whatever becomes of the queue now, the merge will be run.
