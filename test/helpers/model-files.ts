@@ -94,3 +94,39 @@ export function sharded(tensors: readonly TestTensor[], shards = 2): Record<stri
     ...Object.fromEntries(names.map((file, s) => [file, safetensorsFile(tensors.filter((_, i) => i % shards === s))])),
   };
 }
+
+export interface ReadTensor {
+  readonly dtype: string;
+  readonly shape: readonly number[];
+  readonly bytes: Buffer;
+}
+
+/** The tensors of a safetensors file, read without any code of src/, in the order of its header. */
+export function readSafetensors(file: Uint8Array): Map<string, ReadTensor> {
+  const whole = Buffer.from(file);
+  const start = 8 + Number(whole.readBigUInt64LE());
+  const header = JSON.parse(whole.toString('utf8', 8, start)) as Record<
+    string,
+    { dtype: string; shape: number[]; data_offsets: [number, number] }
+  >;
+  return new Map(
+    Object.entries(header)
+      .filter(([name]) => name !== '__metadata__')
+      .map(
+        ([
+          name,
+          {
+            dtype,
+            shape,
+            data_offsets: [from, to],
+          },
+        ]) => {
+          return [name, { dtype, shape, bytes: whole.subarray(start + from, start + to) }];
+        },
+      ),
+  );
+}
+
+export function floatsOf({ bytes }: { readonly bytes: Uint8Array }): Float32Array {
+  return new Float32Array(Uint8Array.from(bytes).buffer);
+}
