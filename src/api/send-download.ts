@@ -1,6 +1,5 @@
 import { Readable } from 'node:stream';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import parseRange from 'range-parser';
 import { EmrError } from '../errors.js';
 import type { Download } from '../merge/models.js';
 
@@ -36,6 +35,9 @@ export async function sendDownload(
   return reply.send(Readable.from(file.read(start, end), { highWaterMark: 1 }));
 }
 
+/** RFC 9110, 14.1.1: `first-last`, `first-` or `-suffix`. Several ranges, other units and what is no range do not match. */
+const SINGLE_RANGE = /^bytes=(?:(\d+)-(\d*)|-(\d+))$/i;
+
 /** Start and end (exclusive) of the one range that is asked for; undefined for the whole file. */
 function requestedRange(
   { headers }: FastifyRequest,
@@ -46,10 +48,15 @@ function requestedRange(
   // A date could only match a Last-Modified, which we do not send: then, as for another tag, the whole file.
   const ifRange = headers['if-range'];
   if (ifRange !== undefined && ifRange !== etag) return undefined;
-  const ranges = parseRange(bytes, headers.range);
-  if (ranges === -1) return 'unsatisfiable';
-  if (ranges === -2 || ranges.type !== 'bytes' || ranges.length !== 1) return undefined;
-  return { start: ranges[0]!.start, end: ranges[0]!.end + 1 };
+  const [, first, last, suffix] = SINGLE_RANGE.exec(headers.range.trim()) ?? [];
+  // A suffix longer than the file is the whole file.
+  if (suffix !== undefined) return satisfiable(Math.max(0, bytes - Number(suffix)), bytes, bytes);
+  if (first === undefined || (last && Number(last) < Number(first))) return undefined;
+  return satisfiable(Number(first), last ? Math.min(Number(last) + 1, bytes) : bytes, bytes);
+}
+
+function satisfiable(start: number, end: number, bytes: number): { start: number; end: number } | 'unsatisfiable' {
+  return start < bytes ? { start, end } : 'unsatisfiable';
 }
 
 function matches(header: string | undefined, etag: string): boolean {
