@@ -1,10 +1,8 @@
 /** SEMANTICS, "Determinism": the same artifact bytes whatever threads, reads and store; engines agree on u and masks. */
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { after, before, test } from 'node:test';
+import { test } from 'node:test';
 import { TILE_ELEMENTS } from '../../src/kernels/types.js';
 import type { Artifact } from '../../src/merge/artifact-writer.js';
 import { runMerge } from '../../src/merge/run.js';
@@ -14,15 +12,12 @@ import { s3Server } from '../helpers/s3-server.js';
 import { f32, type TestTensor } from '../helpers/safetensors-file.js';
 import { addCheckpoint, NAMESPACE, requestOf, withServices } from '../helpers/services.js';
 import { keys, readAll } from '../helpers/stores.js';
+import { temporaryFolder } from '../helpers/temporary.js';
 
 const ENGINES = ['simd', 'scalar', 'tfjs'] as const;
 const ITEMS = [1, 2, 4].map((tiles) => tiles * TILE_ELEMENTS);
 
-let folder: string;
-before(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'emr-deep-'));
-});
-after(() => rm(folder, { recursive: true, force: true }));
+const folder = temporaryFolder('emr-deep-');
 
 const integers = (name: string, values: readonly bigint[]): TestTensor => ({
   name,

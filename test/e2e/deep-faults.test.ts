@@ -33,7 +33,7 @@ const folder = temporaryFolder('emr-faults-');
 
 /** Runs `body` with three checkpoints and one accepted merge of them, in a store of its own. */
 async function withMerge(name: string, body: (services: Services, id: string) => Promise<void>): Promise<void> {
-  await withServices({ kind: 'file', root: join(folder(), name) }, async (services) => {
+  await withServices({ kind: 'file', root: join(folder, name) }, async (services) => {
     const side = { 'config.json': '{}' };
     await addCheckpoint(services, 'base', folderOf(BASE, side));
     for (const t of [1, 2]) await addCheckpoint(services, `tuned-${t}`, folderOf(TUNED(t), side));
@@ -60,7 +60,7 @@ async function attempt(services: Services, id: string, hook: Hook = () => {}): P
 async function leftovers({ store }: Services, name: string, id: string): Promise<string[]> {
   const prefix = `${NAMESPACE}/merges/${id}/`;
   const stored = (await keys(store, prefix)).map((key) => key.slice(prefix.length));
-  const disk = await readdir(join(folder(), name), { recursive: true });
+  const disk = await readdir(join(folder, name), { recursive: true });
   return [...stored, ...disk.filter((path) => path.includes('.tmp'))];
 }
 

@@ -168,7 +168,7 @@ clustered('merges run on both workers and give what an embedded server over a fo
   assert.equal(events.at(-1)!.event, 'succeeded');
   assert.ok(events.slice(0, -1).every(({ event }) => event === 'progress') && events.length > 1);
 
-  const config = readConfig({ LOG_LEVEL: 'silent', EMR_DATA_DIR: join(folder(), 'embedded') });
+  const config = readConfig({ LOG_LEVEL: 'silent', EMR_DATA_DIR: join(folder, 'embedded') });
   const embedded = await startServer({ ...config, port: 0 });
   try {
     const alone = apiClient(embedded.url);

@@ -55,7 +55,7 @@ const skip =
 test('four times larger checkpoints take no more memory', { skip }, async (t) => {
   const found: Peaks[] = [];
   for (const size of SIZES) {
-    const data = join(folder(), String(size));
+    const data = join(folder, String(size));
     const server = await startApi({ EMR_DATA_DIR: data, EMR_THREADS: '2' });
     try {
       found.push(await measure(server, size));

@@ -1,8 +1,7 @@
 /** What the service makes, held against an independent numpy reference, through HTTP and Python's own safetensors. */
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
-import { mkdir, mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { mkdir, readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
@@ -11,13 +10,14 @@ import { readConfig } from '../../src/config.js';
 import { type RunningServer, startServer } from '../../src/server.js';
 import { type ApiClient, apiClient } from '../helpers/api-client.js';
 import { python } from '../helpers/python.js';
+import { temporaryFolder } from '../helpers/temporary.js';
 
 const execute = promisify(execFile);
 const root = fileURLToPath(new URL('../../../', import.meta.url));
 const RESCALERS = ['global', 'tensor-mean', 'l2'];
 const TASKS = ['task-1', 'task-2', 'task-3'];
 
-let folder: string;
+const folder = temporaryFolder('emr-python-');
 let server: RunningServer;
 let api: ApiClient;
 let interpreter: string;
@@ -33,7 +33,6 @@ before(async () => {
     return;
   }
   interpreter = found.path;
-  folder = await mkdtemp(join(tmpdir(), 'emr-python-'));
   server = await startServer({
     ...readConfig({ LOG_LEVEL: 'silent', EMR_DATA_DIR: join(folder, 'data') }),
     port: 0,
@@ -59,10 +58,7 @@ before(async () => {
   }
 });
 
-after(async () => {
-  await server?.close();
-  if (folder) await rm(folder, { recursive: true, force: true });
-});
+after(() => server?.close());
 
 /** Merges a suite and downloads every artifact; returns the merge's id. */
 async function mergeSuite(suite: string, request: object): Promise<string> {

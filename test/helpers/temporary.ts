@@ -1,19 +1,10 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { after, before } from 'node:test';
 
-/** A folder for the tests of one file, removed after them. */
-export function temporaryFolder(prefix: string): () => string {
-  let folder: string | undefined;
-  before(async () => {
-    folder = await mkdtemp(join(tmpdir(), prefix));
-  });
-  after(async () => {
-    if (folder) await rm(folder, { recursive: true, force: true });
-  });
-  return () => {
-    if (folder === undefined) throw new Error('the folder is there only while tests run');
-    return folder;
-  };
+/** A folder for the tests of one file, removed when their process ends, whatever still used it. */
+export function temporaryFolder(prefix: string): string {
+  const folder = mkdtempSync(join(tmpdir(), prefix));
+  process.once('exit', () => rmSync(folder, { recursive: true, force: true }));
+  return folder;
 }
