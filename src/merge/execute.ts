@@ -32,17 +32,20 @@ export function createMergeHandler(options: ExecuteOptions): JobHandler {
     const attempt = `${options.now().toString(36)}-${randomBytes(4).toString('hex')}`;
     const prefix = keys.attempt(namespace, id, attempt);
     let won = false;
+    let failure: unknown;
     try {
       won = await runAttempt(options, namespace, fact, attempt, context);
     } catch (error) {
-      if (context.signal.reason === 'cancelled') await merges.cancel(namespace, id);
-      // Handed back to the queue, or worth another try: the queue is told by rejecting.
-      else if (context.signal.aborted || !(error instanceof EmrError) || error.retry) throw error;
-      else await merges.fail(namespace, id, error);
-    } finally {
-      if (!won && !(await mayBeCommitted(merges, namespace, id, attempt))) await store.deletePrefix(prefix);
+      failure = error;
     }
+    // Before the fact that ends the merge: whoever reads it finds nothing left, and may ask for the merge again.
+    if (!won && !(await mayBeCommitted(merges, namespace, id, attempt))) await store.deletePrefix(prefix);
     if (won) await removeOtherAttempts(store, namespace, id, prefix);
+    if (failure === undefined) return;
+    if (context.signal.reason === 'cancelled') await merges.cancel(namespace, id);
+    // Handed back to the queue, or worth another try: the queue is told by rejecting.
+    else if (context.signal.aborted || !(failure instanceof EmrError) || failure.retry) throw failure;
+    else await merges.fail(namespace, id, failure);
   };
 }
 
