@@ -121,6 +121,17 @@ for (const reason of ['cancelled', 'shutdown'] satisfies CancelReason[]) {
   }
 }
 
+test('what ends a merge is written after its files are gone', async () => {
+  await withMerge('order', async (services, id) => {
+    let left: string[] | undefined;
+    await attempt(services, id, async ({ op, key }, stop) => {
+      if (key.endsWith('report.json')) stop.abort('cancelled');
+      if (op === 'create' && key.endsWith('cancelled.json')) left = await leftovers(services, 'order', id);
+    });
+    assert.deepEqual(left, ['request.json']);
+  });
+});
+
 test('a fault that a retry may mend is tried again, and the merge succeeds', async () => {
   await withMerge('retried', async (services, id) => {
     let attempts = 0;
