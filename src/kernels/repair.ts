@@ -24,15 +24,15 @@ function soundTask(row: Float64Array, at: number): boolean {
 
 /**
  * Takes sums that are beyond the range of f32 products again, in f64, from the reference: `rows` as in
- * `MergeWorkspace.sums`, `values` base and tasks as f32, `u` the unified vector. Depends on nothing but the data.
+ * `MergeWorkspace.sums`, `values` base and tasks as f32, `u` the unified vector, of which n elements count. Depends on nothing but the data.
  * Returns false if a sum is not finite even so: a fault of the input.
  */
-export function repairSums(rows: Float64Array, values: readonly Float32Array[], u: Float32Array): boolean {
+export function repairSums(rows: Float64Array, values: readonly Float32Array[], u: Float32Array, n: number): boolean {
   const tasks = values.length - 1;
   const length = sumsLength(tasks);
   for (let row = 0; row * length < rows.length; row++) {
     const start = row * TILE_ELEMENTS;
-    const end = Math.min(u.length, start + TILE_ELEMENTS);
+    const end = Math.min(n, start + TILE_ELEMENTS);
     for (let task = 0; task < tasks; task++) {
       const at = row * length + task * TASK_SUMS.length;
       if (!soundTask(rows, at)) rows.set(taskTile(values[0]!, values[task + 1]!, u, start, end), at);

@@ -75,5 +75,5 @@ export function upcast(memory: Opened, slot: number, elements: number, n: number
   if (dtype === 'BF16') memory.kernels.widenBf16(from, slot, n);
   if (dtype === 'F16') memory.kernels.widenF16(from, slot, n);
   if (dtype === 'F64') memory.kernels.narrowF64(from, slot, n);
-  memory.floats(slot, padded(n)).fill(0, n);
+  if (n % STEP !== 0) memory.floats(slot, padded(n)).fill(0, n);
 }

@@ -49,13 +49,13 @@ export function createSimdMerge(module: WebAssembly.Module, layout: MergeLayout)
       upcast(memory, slots[slot]!, elements, n, dtype);
     });
   };
+  /** Base and tasks as f32, whole; the views are made once. */
+  const values = slots.map((slot) => memory.floats(slot, elements));
+  const unified = memory.floats(u, elements);
   /** Sums that f32 could not hold are taken again in f64; those that even f64 cannot are a fault of the input. */
-  const check = (n: number, culprit: (values: Float32Array[], index: number) => number): TileFault | undefined => {
-    const values = slots.map((slot) => memory.floats(slot, n));
+  const check = (n: number, culprit: (index: number) => number): TileFault | undefined => {
     const rows = memory.doubles(sums, sumRows(n) * sumsLength(tasks));
-    const result = memory.floats(u, n);
-    if (repairSums(rows, values, result)) return undefined;
-    return locateFault(values, n, result, (index) => culprit(values, index));
+    return repairSums(rows, values, unified, n) ? undefined : locateFault(values, n, unified, culprit);
   };
   /** Where the bytes of the last result are. */
   let result = u;
@@ -65,7 +65,7 @@ export function createSimdMerge(module: WebAssembly.Module, layout: MergeLayout)
     emr(tile) {
       load(tile);
       kernels.emr(...common(tile.n), tile.zeroSign === 'negative' ? 1 : 0, DTYPE_CODES[tile.output]);
-      const fault = check(tile.n, (values, index) => elected(values, index, tile.zeroSign));
+      const fault = check(tile.n, (index) => elected(values, index, tile.zeroSign));
       result = cast(u, tile.n, tile.output);
       return fault;
     },
@@ -75,7 +75,7 @@ export function createSimdMerge(module: WebAssembly.Module, layout: MergeLayout)
       memory.floats(coefficients, tasks).set(tile.coefficients);
       const ofWeights = of === 'weights' ? 1 : 0;
       kernels.linear(...common(n), combined, coefficients, ofWeights, divisor, DTYPE_CODES[output]);
-      const fault = check(n, (values, index) => heaviest(values, index, tile));
+      const fault = check(n, (index) => heaviest(values, index, tile));
       result = cast(combined, n, output);
       return fault;
     },

@@ -9,6 +9,7 @@ export function createSimdReconstruct(module: WebAssembly.Module, elements: numb
   const unified = arena.take(elements * 4);
   const mask = arena.take(elements / 8);
   const target = arena.take(elements * 8);
+  const lanes = arena.take(32);
   const { kernels, bytes } = arena.open(module);
   return {
     base: (n, dtype) => bytes(base, n * DTYPE_BYTES[dtype]),
@@ -17,7 +18,7 @@ export function createSimdReconstruct(module: WebAssembly.Module, elements: numb
     run(tile) {
       const { n, rescaler, output } = tile;
       const [from, u, to] = [DTYPE_CODES[tile.base], DTYPE_CODES[tile.unified], DTYPE_CODES[output]];
-      kernels.reconstruct(base, from, unified, u, mask, rescaler, target, to, n);
+      kernels.reconstruct(base, from, unified, u, mask, rescaler, target, to, n, lanes);
       return bytes(target, n * DTYPE_BYTES[output]);
     },
   };

@@ -96,8 +96,7 @@ export function createTensorMath(tf: Tf): MergeMath {
           });
         }
       });
-      const filled = sums.subarray(0, sumRows(n) * length);
-      repairSums(filled, values, u.subarray(0, n));
+      repairSums(sums.subarray(0, sumRows(n) * length), values, u, n);
     },
   };
 }

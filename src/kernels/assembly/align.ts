@@ -26,15 +26,14 @@ function negative(p: v128): v128 {
   return i32x4.min_s(p, i32x4.splat(0));
 }
 
-/** Adds a block's sums and counts to the task's accumulators. */
+/** Adds a block's sums to the task's accumulators, and how many elements are aligned or in conflict (`signed`). */
 @inline
-function finish(at: usize, maskedU: v128, maskedSq: v128, aligned: v128, conflict: v128, m: i32, c: i32): void {
+function finish(at: usize, maskedU: v128, maskedSq: v128, aligned: v128, conflict: v128, signed: usize): void {
   promoteAdd(at + 32, maskedU);
   promoteAdd(at + 48, maskedSq);
   promoteAdd(at + 64, aligned);
   promoteAdd(at + 80, f32x4.neg(conflict));
-  store<u64>(at, load<u64>(at, 96) + m, 96);
-  store<u64>(at, load<u64>(at, 104) + c, 104);
+  store<usize>(at, load<usize>(at, 96) + signed, 96);
 }
 
 /**
@@ -47,7 +46,6 @@ export function alignDense(tau: usize, u: usize, derived: usize, m: usize, mask:
   let maskedSq = zero;
   let aligned = zero;
   let conflict = zero;
-  let count: i32 = 0;
   for (const end = tau + (m << 2); tau < end; tau += STEP << 2) {
     const p0 = f32x4.mul(v128.load(tau), v128.load(u));
     const p1 = f32x4.mul(v128.load(tau, 16), v128.load(u, 16));
@@ -57,9 +55,7 @@ export function alignDense(tau: usize, u: usize, derived: usize, m: usize, mask:
     const m1 = i32x4.gt_s(p1, zero);
     const m2 = i32x4.gt_s(p2, zero);
     const m3 = i32x4.gt_s(p3, zero);
-    const bits = bits16(m0, m1, m2, m3);
-    store<u16>(mask, <u16>bits);
-    count += popcnt(bits);
+    store<u16>(mask, <u16>bits16(m0, m1, m2, m3));
     const u0 = v128.and(m0, v128.load(derived, ABS_U));
     const u1 = v128.and(m1, v128.load(derived, ABS_U + 16));
     const u2 = v128.and(m2, v128.load(derived, ABS_U + 32));
@@ -72,7 +68,7 @@ export function alignDense(tau: usize, u: usize, derived: usize, m: usize, mask:
     derived += STEP << 2;
     mask += STEP >> 3;
   }
-  finish(accumulators, maskedU, maskedSq, aligned, conflict, count, <i32>m - count);
+  finish(accumulators, maskedU, maskedSq, aligned, conflict, m);
 }
 
 /**
@@ -85,14 +81,13 @@ export function alignSparse(tau: usize, derived: usize, m: usize, mask: usize, a
   let maskedSq = zero;
   let aligned = zero;
   let conflict = zero;
-  let count: i32 = 0;
-  let conflicts: i32 = 0;
+  let signed: i32 = 0;
   for (const end = tau + (m << 2); tau < end; tau += STEP << 2) {
     const x0 = f32x4.mul(v128.load(tau), v128.load(derived, SIGN_U));
     const x1 = f32x4.mul(v128.load(tau, 16), v128.load(derived, SIGN_U + 16));
     const x2 = f32x4.mul(v128.load(tau, 32), v128.load(derived, SIGN_U + 32));
     const x3 = f32x4.mul(v128.load(tau, 48), v128.load(derived, SIGN_U + 48));
-    conflicts += popcnt(bits16(
+    signed += popcnt(bits16(
       i32x4.gt_s(i32x4.neg(x0), zero), i32x4.gt_s(i32x4.neg(x1), zero),
       i32x4.gt_s(i32x4.neg(x2), zero), i32x4.gt_s(i32x4.neg(x3), zero),
     ));
@@ -102,7 +97,7 @@ export function alignSparse(tau: usize, derived: usize, m: usize, mask: usize, a
     const m3 = i32x4.gt_s(x3, zero);
     const bits = bits16(m0, m1, m2, m3);
     store<u16>(mask, <u16>bits);
-    count += popcnt(bits);
+    signed += popcnt(bits);
     const abs0 = v128.load(derived, ABS_U);
     const abs1 = v128.load(derived, ABS_U + 16);
     const abs2 = v128.load(derived, ABS_U + 32);
@@ -122,5 +117,5 @@ export function alignSparse(tau: usize, derived: usize, m: usize, mask: usize, a
     derived += STEP << 2;
     mask += STEP >> 3;
   }
-  finish(accumulators, maskedU, maskedSq, aligned, conflict, count, conflicts);
+  finish(accumulators, maskedU, maskedSq, aligned, conflict, signed);
 }

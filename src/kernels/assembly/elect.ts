@@ -1,5 +1,5 @@
 import { roundTo } from './round';
-import { BLOCK_BYTES } from './shape';
+import { BLOCK_BYTES, F32 } from './shape';
 
 // Algorithm 1, lines 1-6, for one block. The tasks of a position pass through registers one after the other:
 //
@@ -11,10 +11,9 @@ import { BLOCK_BYTES } from './shape';
 // positive ones below and the negative ones by magnitude. NaN and infinity survive both, and the sums find them.
 
 @inline
-function unified(s: v128, high: v128, low: v128, zeroIsNegative: v128, dtype: i32): v128 {
+function unified(s: v128, high: v128, low: v128, below: v128, dtype: i32): v128 {
   const zero = f32x4.splat(0);
-  const negative = v128.or(f32x4.lt(s, zero), v128.and(f32x4.eq(s, zero), zeroIsNegative));
-  const u = v128.or(v128.and(f32x4.gt(s, zero), high), v128.and(negative, low));
+  const u = v128.or(v128.and(f32x4.gt(s, zero), high), v128.and(f32x4.lt(s, below), low));
   return f32x4.add(roundTo(u, dtype), zero); // -0 + 0 is +0
 }
 
@@ -22,11 +21,13 @@ function unified(s: v128, high: v128, low: v128, zeroIsNegative: v128, dtype: i3
  * For m elements (a multiple of 8) from `base`, with task t's weights at `weights + t * stride`: writes τ_t to
  * `taus + t * BLOCK_BYTES` and u, rounded, to `target`.
  */
-export function electBlock(
+@inline
+function electInto(
   base: usize, weights: usize, stride: usize, tasks: usize, m: usize,
   taus: usize, target: usize, zeroIsNegative: i32, dtype: i32,
 ): void {
-  const zeros = i32x4.splat(-zeroIsNegative);
+  // The sums below the smallest positive f32 are those up to and with zero.
+  const below = i32x4.splat(zeroIsNegative);
   for (let at: usize = 0; at < m << 2; at += 32) {
     const base0 = v128.load(base + at);
     const base1 = v128.load(base + at, 16);
@@ -53,7 +54,16 @@ export function electBlock(
       weight += stride;
       tau += BLOCK_BYTES;
     }
-    v128.store(target + at, unified(s0, high0, low0, zeros, dtype));
-    v128.store(target + at, unified(s1, high1, low1, zeros, dtype), 16);
+    v128.store(target + at, unified(s0, high0, low0, below, dtype));
+    v128.store(target + at, unified(s1, high1, low1, below, dtype), 16);
   }
+}
+
+/** As above; the common dtype has a loop of its own, which keeps the registers that the others need for rounding. */
+export function electBlock(
+  base: usize, weights: usize, stride: usize, tasks: usize, m: usize,
+  taus: usize, target: usize, zeroIsNegative: i32, dtype: i32,
+): void {
+  if (dtype == F32) electInto(base, weights, stride, tasks, m, taus, target, zeroIsNegative, F32);
+  else electInto(base, weights, stride, tasks, m, taus, target, zeroIsNegative, dtype);
 }

@@ -21,6 +21,7 @@ export function emr(
       electBlock(base + byte, weights + byte, stride, tasks, m, taus, u + byte, zeroIsNegative, dtype);
       maskAndSum(u + byte, m, tasks, taus, derived, masks + (at >> 3), maskStride, accumulators);
     }
-    row = finishRow(row, tasks, accumulators, derived);
+    const maskBytes = ((end - tile + STEP - 1) & ~(STEP - 1)) >> 3;
+    row = finishRow(row, tasks, accumulators, derived, masks + (tile >> 3), maskStride, maskBytes);
   }
 }

@@ -47,6 +47,7 @@ export function linear(
       );
       maskAndSum(u + byte, m, tasks, taus, derived, masks + (at >> 3), maskStride, accumulators);
     }
-    row = finishRow(row, tasks, accumulators, derived);
+    const maskBytes = ((end - tile + STEP - 1) & ~(STEP - 1)) >> 3;
+    row = finishRow(row, tasks, accumulators, derived, masks + (tile >> 3), maskStride, maskBytes);
   }
 }

@@ -13,7 +13,7 @@ export const TILE: usize = 65536;
 /** Elements of one step of the inner loops: four vectors, 16 bits of mask. Inputs are padded with zeros to it. */
 export const STEP: usize = 16;
 
-/** Bytes of a task's accumulators: 6 × f64x2, then #M and #C as u64. */
+/** Bytes of a task's accumulators: 6 × f64x2, then #M + #C as usize. */
 export const TASK_ACCUMULATORS: usize = 112;
 
 /** The numbers of the dtypes (DTYPE_CODES in simd-memory.ts). */

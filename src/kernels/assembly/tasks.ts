@@ -1,5 +1,5 @@
 import { alignDense, alignSparse } from './align';
-import { deriveBlock, LEAST_U } from './derive';
+import { deriveBlock, deriveSigns, LEAST_U } from './derive';
 import { measureBlock } from './measure';
 import { BLOCK_BYTES, TASK_ACCUMULATORS } from './shape';
 
@@ -9,10 +9,16 @@ export function maskAndSum(
 ): void {
   deriveBlock(u, m, derived);
   const leastU = load<f32>(derived, LEAST_U);
+  let signs = false;
   for (let task: usize = 0; task < tasks; task++) {
     const leastTau = measureBlock(taus, derived, m, accumulators);
-    if (leastTau * leastU > 0) alignDense(taus, u, derived, m, mask, accumulators);
-    else alignSparse(taus, derived, m, mask, accumulators);
+    if (leastTau * leastU > 0) {
+      alignDense(taus, u, derived, m, mask, accumulators);
+    } else {
+      if (!signs) deriveSigns(u, m, derived);
+      signs = true;
+      alignSparse(taus, derived, m, mask, accumulators);
+    }
     taus += BLOCK_BYTES;
     mask += maskStride;
     accumulators += TASK_ACCUMULATORS;
