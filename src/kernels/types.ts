@@ -76,6 +76,7 @@ export interface LinearTile extends TileInput {
   readonly of: 'task_vectors' | 'weights';
   /** c_t as f32, length N. */
   readonly coefficients: Float32Array;
+  /** Rounded to f32 before use. */
   readonly divisor: number;
   /** W is computed in f32 and rounded to this dtype. */
   readonly output: FloatDtype;
@@ -84,7 +85,11 @@ export interface LinearTile extends TileInput {
 /** What a call found wrong with its input; indices are within the tile. */
 export interface TileFault {
   readonly kind: 'non_finite' | 'overflow';
-  /** 0 is the base, t the task t (1 … N); for `overflow` the task whose τ is beyond f32. */
+  /**
+   * 0 is the base, t the task t (1 … N). `non_finite`: NaN or infinite as f32, so also an F64 beyond f32. `overflow`:
+   * all inputs are finite, but τ_t is beyond f32; or the result is beyond the output dtype, and then t is the lowest
+   * task whose τ was elected (`emr`) or whose term is the largest (`linear`).
+   */
   readonly input: number;
   readonly index: number;
 }
@@ -127,7 +132,8 @@ export interface ReconstructWorkspace {
   mask(n: number): Uint8Array;
   /**
    * Ŵ = W_pre + λ·u where the mask is 1 (f32, one rounding to the output dtype), W_pre's own bits where it is 0 (cast
-   * once if the dtypes differ). F64 base and output: W_pre's f64 bits where the mask is 0. Returns the bytes.
+   * once if the dtypes differ, an F64 after it was rounded to f32, as everywhere). F64 base and output: W_pre's f64 bits
+   * where the mask is 0. Returns the bytes.
    */
   run(tile: ReconstructTile): Uint8Array;
 }
