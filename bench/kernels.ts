@@ -59,8 +59,7 @@ interface Subject {
 
 /** Repeats short work until a round takes some milliseconds; the first call warms up. */
 function repeated(name: string, bytes: number, once: () => void, least = 0.02): Subject {
-  let warm = 0;
-  for (let spent = 0; spent < least; warm++) spent += seconds(once);
+  for (let spent = 0; spent < least; ) spent += seconds(once);
   const times = Math.max(1, Math.round(least / seconds(once)));
   return {
     name,

@@ -15,7 +15,9 @@ export function createSimdMerge(module: WebAssembly.Module, layout: MergeLayout)
   const arena = createArena();
   const slotBytes = elements * (layout.wide ? 8 : 4);
   const slots = Array.from({ length: tasks + 1 }, () => arena.take(slotBytes));
-  const u = arena.take(elements * 4);
+  /** u (after `emr`) or W (after `linear`) as f32. */
+  const result = arena.take(elements * 4);
+  /** The same cast to another dtype; before that `linear` keeps its u here. */
   const written = arena.take(elements * 8);
   const masks = Array.from({ length: tasks }, () => arena.take(elements / 8));
   const sums = arena.take(sumRows(elements) * sumsLength(tasks) * 8);
@@ -26,10 +28,8 @@ export function createSimdMerge(module: WebAssembly.Module, layout: MergeLayout)
   const memory = arena.open(module);
   const { kernels } = memory;
 
-  /** W of `linear` as f32, in the upper half: cast to F64 it grows downwards from there, front to back. */
-  const combined = written + elements * 4;
   const stride = (addresses: readonly number[]) => (addresses[1] ?? addresses[0]!) - addresses[0]!;
-  const common = (n: number) =>
+  const common = (n: number, u: number) =>
     [
       slots[0]!,
       slots[1]!,
@@ -51,22 +51,26 @@ export function createSimdMerge(module: WebAssembly.Module, layout: MergeLayout)
   };
   /** Base and tasks as f32, whole; the views are made once. */
   const values = slots.map((slot) => memory.floats(slot, elements));
-  const unified = memory.floats(u, elements);
   /** Sums that f32 could not hold are taken again in f64; those that even f64 cannot are a fault of the input. */
-  const check = (n: number, culprit: (index: number) => number): TileFault | undefined => {
+  const check = (n: number, u: number, culprit: (index: number) => number): TileFault | undefined => {
     const rows = memory.doubles(sums, sumRows(n) * sumsLength(tasks));
+    const unified = memory.floats(u, n);
     return repairSums(rows, values, unified, n) ? undefined : locateFault(values, n, unified, culprit);
   };
-  /** Where the bytes of the last result are. */
-  let result = u;
+  const cast = (n: number, dtype: FloatDtype) => {
+    if (dtype === 'BF16') kernels.narrowBf16(result, written, n);
+    if (dtype === 'F16') kernels.narrowF16(result, written, n);
+    if (dtype === 'F64') kernels.widenF32(result, written, n);
+  };
 
   return {
     input: (slot, n, dtype) => memory.bytes(inputAddress(slots[slot]!, elements, dtype), n * DTYPE_BYTES[dtype]),
     emr(tile) {
+      const { n, zeroSign, output } = tile;
       load(tile);
-      kernels.emr(...common(tile.n), tile.zeroSign === 'negative' ? 1 : 0, DTYPE_CODES[tile.output]);
-      const fault = check(tile.n, (index) => elected(values, index, tile.zeroSign));
-      result = cast(u, tile.n, tile.output);
+      kernels.emr(...common(n, result), zeroSign === 'negative' ? 1 : 0, DTYPE_CODES[output]);
+      const fault = check(n, result, (index) => elected(values, index, zeroSign));
+      cast(n, output);
       return fault;
     },
     linear(tile) {
@@ -74,22 +78,13 @@ export function createSimdMerge(module: WebAssembly.Module, layout: MergeLayout)
       load(tile);
       memory.floats(coefficients, tasks).set(tile.coefficients);
       const ofWeights = of === 'weights' ? 1 : 0;
-      kernels.linear(...common(n), combined, coefficients, ofWeights, divisor, DTYPE_CODES[output]);
-      const fault = check(n, (index) => heaviest(values, index, tile));
-      result = cast(combined, n, output);
+      kernels.linear(...common(n, written), result, coefficients, ofWeights, divisor, DTYPE_CODES[output]);
+      const fault = check(n, written, (index) => heaviest(values, index, tile));
+      cast(n, output);
       return fault;
     },
-    output: (n, dtype) => memory.bytes(result, n * DTYPE_BYTES[dtype]),
+    output: (n, dtype) => memory.bytes(dtype === 'F32' ? result : written, n * DTYPE_BYTES[dtype]),
     mask: (task, n) => memory.bytes(masks[task]!, (n + 7) >> 3),
     sums: (n) => memory.doubles(sums, sumRows(n) * sumsLength(tasks)),
   };
-
-  /** Casts n f32 at `from` to `dtype`; returns where they are then. */
-  function cast(from: number, n: number, dtype: FloatDtype): number {
-    if (dtype === 'F32') return from;
-    if (dtype === 'BF16') kernels.narrowBf16(from, written, n);
-    if (dtype === 'F16') kernels.narrowF16(from, written, n);
-    if (dtype === 'F64') kernels.widenF32(from, written, n);
-    return written;
-  }
 }
