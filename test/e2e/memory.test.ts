@@ -5,7 +5,8 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { apiClient } from '../helpers/api-client.js';
 import { drain, largeCheckpoint, postLarge, putLarge } from '../helpers/large-checkpoint.js';
-import { type ApiProcess, startApi } from '../helpers/service-process.js';
+import { s3Server } from '../helpers/s3-server.js';
+import { type ApiProcess, type ServiceEnvironment, startApi } from '../helpers/service-process.js';
 import { temporaryFolder } from '../helpers/temporary.js';
 
 const MB = 2 ** 20;
@@ -13,6 +14,7 @@ const SIZES = [64 * MB, 256 * MB];
 const TASKS = [1, 2, 3, 4];
 /** Of the whole process, whatever it does. */
 const LIMIT = 600e6;
+const S3_LIMIT = 900e6;
 /** What four times larger checkpoints may cost: a tenth, and what the garbage collector leaves to chance. */
 const GROWTH = 1.1;
 const CHANCE = 24 * MB;
@@ -52,22 +54,48 @@ const skip =
     ? false
     : 'peak memory is read from /proc: run the tests on Linux';
 
-test('four times larger checkpoints take no more memory', { skip }, async (t) => {
+/** Peaks for each size, each on a server of its own. */
+async function measureSizes(env: (size: number) => ServiceEnvironment): Promise<readonly [Peaks, Peaks]> {
   const found: Peaks[] = [];
   for (const size of SIZES) {
-    const data = join(folder, String(size));
-    const server = await startApi({ EMR_DATA_DIR: data, EMR_THREADS: '2' });
+    const server = await startApi({ EMR_THREADS: '2', ...env(size) });
     try {
       found.push(await measure(server, size));
     } finally {
       await server.stop();
     }
   }
-  const [small, large] = found as [Peaks, Peaks];
+  return found as [Peaks, Peaks];
+}
+
+function requireFlat([small, large]: readonly [Peaks, Peaks], limit: number, tell: (text: string) => void): void {
   for (const phase of PHASES) {
     const text = `${phase}: ${Math.round(small[phase] / MB)} MiB, then ${Math.round(large[phase] / MB)} MiB`;
-    t.diagnostic(text);
+    tell(text);
     assert.ok(large[phase] <= GROWTH * small[phase] + CHANCE, text);
-    assert.ok(large[phase] < LIMIT, text);
+    assert.ok(large[phase] < limit, text);
+  }
+}
+
+test('over a folder, four times larger checkpoints take no more memory, and less than 600 MB', { skip }, async (t) => {
+  const peaks = await measureSizes((size) => ({ EMR_DATA_DIR: join(folder, String(size)) }));
+  requireFlat(peaks, LIMIT, (text) => t.diagnostic(text));
+});
+
+test('over S3, four times larger checkpoints take no more memory', { skip }, async (t) => {
+  const s3 = await s3Server();
+  if ('skip' in s3) return t.skip(s3.skip);
+  const bucket = await s3.createBucket();
+  try {
+    const peaks = await measureSizes((size) => ({
+      ...s3.env,
+      EMR_STORE: `s3://${bucket.name}/${size}`,
+      S3_ENDPOINT: s3.endpoint,
+    }));
+    // Reads and parts of megabytes, several in flight, hide the latency of S3.
+    requireFlat(peaks, S3_LIMIT, (text) => t.diagnostic(text));
+  } finally {
+    await bucket.remove();
+    await s3.stop();
   }
 });
