@@ -1,4 +1,3 @@
-import { availableParallelism } from 'node:os';
 import { type Batches, createBatches } from './catalog/batches.js';
 import { type CheckpointCatalog, createCheckpointCatalog } from './catalog/checkpoints.js';
 import { createIngest } from './catalog/ingest.js';
@@ -7,10 +6,11 @@ import { createRegister, type Register } from './catalog/register.js';
 import { createSources, type Sources } from './catalog/sources.js';
 import { createUploads, type Uploads } from './catalog/uploads.js';
 import type { Config } from './config.js';
+import { loadEngine } from './kernels/engine.js';
 import { createMergeHandler } from './merge/execute.js';
 import { createLifecycle, type Lifecycle } from './merge/lifecycle.js';
 import { createModels, type Models } from './merge/models.js';
-import { createReconstructPool } from './merge/reconstruct-pool.js';
+import { createReconstructor } from './merge/reconstruct.js';
 import { createSubmitter, type Submitter } from './merge/submit.js';
 import type { JobHandler, MergeQueue } from './queue/types.js';
 import { openStore } from './store/open.js';
@@ -48,7 +48,7 @@ export async function createServices(config: Config, log: ServiceLog): Promise<S
   const merges = createMergeCatalog(store, now);
   const onQueueError = (err: unknown) => log.warn({ err }, 'a merge is accepted but not queued yet');
   const submitter = createSubmitter({ checkpoints, merges, queue, onQueueError });
-  const reconstruct = createReconstructPool(store, config.threads ?? availableParallelism());
+  const reconstructor = createReconstructor(store, sources, await loadEngine('simd'));
   return {
     config,
     store,
@@ -60,11 +60,10 @@ export async function createServices(config: Config, log: ServiceLog): Promise<S
     merges,
     submitter,
     lifecycle: createLifecycle(merges, queue),
-    models: createModels({ store, checkpoints, merges, reconstruct }),
+    models: createModels({ store, checkpoints, merges, reconstructor }),
     batches: createBatches(store, submitter, now),
     runMerge: createMergeHandler({ store, sources, checkpoints, merges, threads: config.threads, now }),
     async close() {
-      await reconstruct.close();
       await queue.close();
       await store.close();
     },

@@ -31,8 +31,9 @@ export async function sendDownload(
   if (range) reply.status(206).header('content-range', `bytes ${start}-${end - 1}/${file.bytes}`);
   reply.header('content-length', end - start);
   if (request.method === 'HEAD') return reply.send();
-  // One chunk in the stream between: the generator reuses its buffers (merge/reconstruct-pool.ts, CHUNKS_HELD).
-  return reply.send(Readable.from(file.read(start, end), { highWaterMark: 1 }));
+  // The generator uses its buffers again: one chunk is in the stream between, one with the socket (CHUNKS_HELD).
+  const consumed = new Promise((resolve) => reply.raw.once('close', resolve));
+  return reply.send(Readable.from(file.read(start, end, consumed), { highWaterMark: 1 }));
 }
 
 /** RFC 9110, 14.1.1: `first-last`, `first-` or `-suffix`. Several ranges, other units and what is no range do not match. */

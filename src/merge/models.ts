@@ -7,7 +7,7 @@ import { EmrError } from '../errors.js';
 import type { ObjectReader, Store } from '../store/types.js';
 import type { Artifact } from './artifact-writer.js';
 import { bundlePaths } from './bundle.js';
-import { CHUNKS_HELD, type ReconstructPool } from './reconstruct-pool.js';
+import { CHUNKS_HELD, type Reconstructor } from './reconstruct.js';
 import { methodOf } from './registry.js';
 import { loadTaskModel, requireBase, type TaskModel } from './task-model.js';
 import { type Rendering, shardIndexFile, taskModelFile, type VirtualFile } from './virtual-file.js';
@@ -21,8 +21,11 @@ export interface Download {
   /** Strong, without quotes. */
   readonly etag: string;
   readonly name: string;
-  /** Chunks stay as they are while at most CHUNKS_HELD of them are held (reconstruct-pool.ts). */
-  read(start: number, end: number): AsyncGenerator<Uint8Array>;
+  /**
+   * Buffers are used again: at most CHUNKS_HELD chunks may be held while another is asked for, and the last ones until
+   * `consumed` settles (reconstruct.ts).
+   */
+  read(start: number, end: number, consumed: Promise<unknown>): AsyncGenerator<Uint8Array>;
 }
 
 export interface Models {
@@ -40,10 +43,10 @@ export interface ModelsOptions {
   readonly store: Store;
   readonly checkpoints: CheckpointCatalog;
   readonly merges: MergeCatalog;
-  readonly reconstruct: ReconstructPool;
+  readonly reconstructor: Reconstructor;
 }
 
-export function createModels({ store, checkpoints, merges, reconstruct }: ModelsOptions): Models {
+export function createModels({ store, checkpoints, merges, reconstructor }: ModelsOptions): Models {
   const cache = new LRUCache<string, TaskModel>({ max: CACHED_TASKS });
 
   const resultOf = async (namespace: string, fact: RequestFact): Promise<ResultFact> => {
@@ -71,8 +74,14 @@ export function createModels({ store, checkpoints, merges, reconstruct }: Models
     name,
     bytes: file.bytes,
     etag: file.etag,
-    read: (start, end) =>
-      reconstruct.read(keys.attempt(model.namespace, model.fact.id, model.result.attempt), file, start, end),
+    read: (start, end, consumed) =>
+      reconstructor.read(
+        keys.attempt(model.namespace, model.fact.id, model.result.attempt),
+        file,
+        start,
+        end,
+        consumed,
+      ),
   });
 
   const stored = (
@@ -146,7 +155,7 @@ function requireRenderable(fact: RequestFact, { rescaler, scope }: Rendering): v
 
 /** Large enough that system calls do not count; three in flight are still small (docs/design.md, "Sending"). */
 const OBJECT_CHUNK_BYTES = 2 ** 20;
-const OBJECT_RING = CHUNKS_HELD + 1;
+const OBJECT_RING = CHUNKS_HELD + 1; // these are the download's own, and go with it
 
 async function* readObject(open: () => Promise<ObjectReader>, start: number, end: number): AsyncGenerator<Uint8Array> {
   const reader = await open();

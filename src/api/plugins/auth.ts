@@ -8,13 +8,16 @@ export interface AuthOptions {
 
 const digest = (text: string) => createHash('sha256').update(text).digest();
 
-/** With keys configured, every `/v1` route needs `Authorization: Bearer <key>`. */
+/** What answers without a key: by the route that was found, since an address can be spelled in many ways. */
+const OPEN = /^\/(healthz|readyz|metrics|openapi\.yaml|docs(\/.*)?)$/;
+
+/** With keys configured, everything but health and documentation needs `Authorization: Bearer <key>`. */
 export const auth = fp<AuthOptions>(
   async (app, { keys }) => {
     if (keys.length === 0) return;
     const known = keys.map(digest);
     app.addHook('onRequest', async (request, reply) => {
-      if (!request.url.startsWith('/v1/')) return;
+      if (OPEN.test(request.routeOptions.url ?? '')) return;
       const [scheme, key] = (request.headers.authorization ?? '').split(' ');
       // Digests have one length, so that the comparison takes the same time whatever was sent.
       const given = digest(key ?? '');
