@@ -20,12 +20,15 @@ import { keys } from '../helpers/stores.js';
 import { temporaryFolder } from '../helpers/temporary.js';
 import { until } from '../helpers/until.js';
 
-/** 5.6 MB a checkpoint: at SLOW bytes a second a merge of four runs for seconds, so that a test can meet it running. */
+/**
+ * 5.6 MB a checkpoint, in many tensors: at SLOW bytes a second a merge of four runs for seconds, most of them after its
+ * first tensor, so that a test can meet it running.
+ */
 const TENSORS = [
-  { name: 'wide', shape: [1_000, 1_000], dtypes: ['F32'] },
-  { name: 'long', shape: [700_001], dtypes: ['BF16'] },
-  { name: 'norm', shape: [99_999], dtypes: ['F16'] },
-] as const;
+  ...Array.from({ length: 10 }, (_, i) => ({ name: `wide.${i}`, shape: [200, 500], dtypes: ['F32'] as const })),
+  { name: 'long', shape: [700_001], dtypes: ['BF16'] as const },
+  { name: 'norm', shape: [99_999], dtypes: ['F16'] as const },
+];
 const TASKS = [1, 2, 3].map((t) => ({ name: `task-${t}`, checkpoint: `tuned-${t}` }));
 const SLOW = 4_000_000;
 /** A look at a merge is a few requests to Redis and S3. */
@@ -215,6 +218,19 @@ clustered('a cancelled merge stops and leaves only its facts; asked for again, i
   assert.deepEqual(await storedUnder(cluster, id), ['cancelled.json', 'request.json']);
   slow(Number.POSITIVE_INFINITY);
   assert.equal((await submit(api, request)).id, id);
+  await api.ended(id);
+  await requireOneAttempt(cluster, id);
+});
+
+clustered('a merge outlives broken connections to S3', async (cluster, slow) => {
+  const { api, proxies } = cluster;
+  slow(SLOW);
+  const { id } = await submit(api, excluding('nothing-0'));
+  const worker = await runningOn(cluster, id);
+  proxies[worker]!.cut();
+  await pause(POLL_MS);
+  proxies[worker]!.cut();
+  slow(Number.POSITIVE_INFINITY);
   await api.ended(id);
   await requireOneAttempt(cluster, id);
 });

@@ -7,6 +7,8 @@ export interface SlowProxy {
   readonly url: string;
   /** Bytes a second that pass from the server, all connections together; Infinity holds nothing up. */
   rate: number;
+  /** Breaks every connection that is open now. */
+  cut(): void;
   close(): Promise<void>;
 }
 
@@ -49,8 +51,11 @@ export async function slowProxy(target: string): Promise<SlowProxy> {
   const proxy: SlowProxy = {
     url: `http://127.0.0.1:${typeof address === 'object' && address ? address.port : 0}`,
     rate: Number.POSITIVE_INFINITY,
-    async close() {
+    cut() {
       for (const socket of sockets) socket.destroy();
+    },
+    async close() {
+      proxy.cut();
       server.close();
       await once(server, 'close');
     },
