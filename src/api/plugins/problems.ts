@@ -1,5 +1,5 @@
 import { STATUS_CODES } from 'node:http';
-import type { FastifyError } from 'fastify';
+import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
 import fp from 'fastify-plugin';
 import { hasZodFastifySchemaValidationErrors } from 'fastify-type-provider-zod';
 import { EmrError, ERRORS, type ErrorCode, toEmrError } from '../../errors.js';
@@ -53,18 +53,21 @@ function codedError(error: FastifyError): EmrError {
   return toEmrError(error);
 }
 
+/** Answers with the problem that an error is; for what the framework refuses before it looks for a route, too. */
+export function sendProblem(error: FastifyError, request: FastifyRequest, reply: FastifyReply): FastifyReply {
+  const coded = codedError(error);
+  if (coded.status >= 500) request.log.error({ err: error, code: coded.code }, coded.detail);
+  if (coded.retry && coded.status === 503) reply.header('retry-after', '5');
+  return reply
+    .status(coded.status)
+    .type('application/problem+json')
+    .send(JSON.stringify(problemOf(coded)));
+}
+
 /** Turns every error into `application/problem+json`; what is not the client's is logged with its cause. */
 export const problems = fp(
   async (app) => {
-    app.setErrorHandler((error: FastifyError, request, reply) => {
-      const coded = codedError(error);
-      if (coded.status >= 500) request.log.error({ err: error, code: coded.code }, coded.detail);
-      if (coded.retry && coded.status === 503) reply.header('retry-after', '5');
-      return reply
-        .status(coded.status)
-        .type('application/problem+json')
-        .send(JSON.stringify(problemOf(coded)));
-    });
+    app.setErrorHandler(sendProblem);
     app.setNotFoundHandler((request, reply) => {
       const error = new EmrError('not_found', `There is nothing at ${request.method} ${request.url.split('?')[0]}.`);
       return reply
