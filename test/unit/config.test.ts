@@ -1,0 +1,63 @@
+import assert from 'node:assert/strict';
+import { resolve } from 'node:path';
+import { test } from 'node:test';
+import { readConfig } from '../../src/config.js';
+
+test('every variable is optional', () => {
+  const config = readConfig({});
+  assert.equal(config.host, '127.0.0.1');
+  assert.equal(config.port, 8080);
+  assert.deepEqual(config.apiKeys, []);
+  assert.deepEqual(config.fileRoots, []);
+  assert.equal(config.maxUploadBytes, 2 ** 40);
+  assert.equal(config.redisUrl, undefined);
+  assert.equal(config.store.kind, 'file');
+  assert.equal(config.store.kind === 'file' && resolve(config.store.root), resolve('data'));
+});
+
+test('an empty variable is one that is not set', () => {
+  assert.deepEqual(readConfig({ PORT: '', HOST: '', EMR_API_KEYS: '', REDIS_URL: '', EMR_STORE: '' }), readConfig({}));
+});
+
+test('bound to other machines without a key, the server refuses to start', () => {
+  for (const HOST of ['0.0.0.0', '::', '192.168.1.2', 'example.org', '127.0.0.1.example.org']) {
+    assert.throws(() => readConfig({ HOST }), /EMR_API_KEYS/, HOST);
+    assert.throws(() => readConfig({ HOST, EMR_API_KEYS: ' , ' }), /EMR_API_KEYS/, HOST);
+    assert.deepEqual(readConfig({ HOST, EMR_API_KEYS: 'key' }).apiKeys, ['key']);
+  }
+  for (const HOST of ['127.0.0.1', '::1', 'localhost']) assert.equal(readConfig({ HOST }).host, HOST);
+});
+
+test('lists are separated by commas, with or without blanks', () => {
+  const { apiKeys, fileRoots } = readConfig({ EMR_API_KEYS: 'a, b ,,c', EMR_FILE_ROOTS: '/models,/more models' });
+  assert.deepEqual(apiKeys, ['a', 'b', 'c']);
+  assert.deepEqual(fileRoots, ['/models', '/more models']);
+});
+
+test('a store is a folder or a bucket', () => {
+  assert.deepEqual(readConfig({ EMR_DATA_DIR: '/srv/emr' }).store, { kind: 'file', root: '/srv/emr' });
+  const s3 = { EMR_STORE: 's3://bucket/team/emr', S3_ENDPOINT: 'http://127.0.0.1:9000', S3_CHECKSUMS: 'when_required' };
+  assert.deepEqual(readConfig(s3).store, {
+    kind: 's3',
+    bucket: 'bucket',
+    prefix: 'team/emr',
+    endpoint: 'http://127.0.0.1:9000',
+    checksums: 'when_required',
+  });
+});
+
+test('every variable at fault is named at once', () => {
+  const wrong = {
+    PORT: '70000',
+    EMR_THREADS: '0',
+    EMR_MAX_UPLOAD_BYTES: '1.5',
+    REDIS_URL: 'http://x',
+    LOG_LEVEL: 'loud',
+  };
+  assert.throws(
+    () => readConfig(wrong),
+    (error: Error) => Object.keys(wrong).every((name) => error.message.includes(name)),
+  );
+  assert.throws(() => readConfig({ S3_CHECKSUMS: 'never' }), /S3_CHECKSUMS/);
+  assert.throws(() => readConfig({ EMR_STORE: 'ftp://x' }));
+});
