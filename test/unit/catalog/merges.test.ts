@@ -1,0 +1,98 @@
+import assert from 'node:assert/strict';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, test } from 'node:test';
+import { createMergeCatalog } from '../../../src/catalog/merges.js';
+import type { CheckpointRecord } from '../../../src/catalog/records.js';
+import { EmrError } from '../../../src/errors.js';
+import { mergeRequest } from '../../../src/merge/request.js';
+import { createFileStore } from '../../../src/store/fs.js';
+import { refused } from '../../helpers/stores.js';
+
+const root = await mkdtemp(join(tmpdir(), 'emr-catalog-'));
+after(() => rm(root, { recursive: true, force: true }));
+const store = createFileStore({ root });
+let time = Date.UTC(2026, 0, 1);
+const merges = createMergeCatalog(store, () => time++);
+
+const checkpoint = (digest: string): CheckpointRecord => ({
+  name: digest,
+  created_at: '',
+  digest,
+  files: [],
+  tensors: [],
+});
+const inputs = { base: checkpoint('base'), tasks: [checkpoint('one')] };
+const request = (extra: object = {}) =>
+  mergeRequest.parse({ base: 'base', tasks: [{ name: 't', checkpoint: 'one' }], ...extra });
+async function collect<T>(items: AsyncIterable<T>): Promise<T[]> {
+  const all: T[] = [];
+  for await (const item of items) all.push(item);
+  return all;
+}
+const result = { attempt: 'x', finished_at: '', seconds: 0, artifacts: [] };
+
+test('the id follows from the request without its name, and from the digests of the inputs', async () => {
+  const id = await merges.identify('ids', request(), inputs);
+  assert.match(id, /^[0-9a-f]{32}$/);
+  assert.equal(await merges.identify('ids', request({ name: 'alias' }), inputs), id);
+  assert.equal(await merges.identify('ids', request({ strict: false, method: { type: 'emr' } }), inputs), id);
+  for (const [other, from] of [
+    [request({ strict: true }), inputs],
+    [request({ exclude: [] }), inputs],
+    [request(), { ...inputs, base: checkpoint('another') }],
+    [request(), { ...inputs, tasks: [checkpoint('another')] }],
+  ] as const) {
+    assert.notEqual(await merges.identify('ids', other, from), id);
+  }
+  assert.deepEqual(await collect(merges.all('ids')), [], 'nothing was written');
+});
+
+test('of outcomes that race the first of a kind is kept, and a result counts above all', async () => {
+  const { fact } = await merges.accept('race', request(), inputs);
+  assert.deepEqual(await merges.outcome('race', fact.id), { state: 'open' });
+  assert.equal(await merges.cancel('race', fact.id), true);
+  assert.equal(await merges.cancel('race', fact.id), false);
+  assert.equal((await merges.outcome('race', fact.id)).state, 'cancelled');
+  assert.equal(await merges.fail('race', fact.id, new EmrError('disk_full', 'No room.')), true);
+  const failed = await merges.outcome('race', fact.id);
+  assert.equal(failed.state === 'failed' && failed.error.code, 'disk_full');
+  assert.equal(await merges.succeed('race', fact.id, result), true);
+  assert.equal(await merges.succeed('race', fact.id, { ...result, attempt: 'late' }), false);
+  const ended = await merges.outcome('race', fact.id);
+  assert.equal(ended.state === 'succeeded' && ended.result.attempt, 'x');
+});
+
+test('a merge that failed or was cancelled is opened again; one that succeeded is not', async () => {
+  const accept = () => merges.accept('again', request(), inputs);
+  const { fact, created } = await accept();
+  assert.equal(created, true);
+  assert.equal((await accept()).created, false);
+  for (const end of [merges.cancel, (ns: string, id: string) => merges.fail(ns, id, new Error('x'))]) {
+    await end('again', fact.id);
+    const again = await accept();
+    assert.deepEqual([again.created, again.fact, again.outcome.state], [true, fact, 'open']);
+  }
+  await merges.succeed('again', fact.id, result);
+  assert.deepEqual([(await accept()).created, (await accept()).outcome.state], [false, 'succeeded']);
+});
+
+test('namespaces do not see each other', async () => {
+  const { fact } = await merges.accept('mine', request({ name: 'shared' }), inputs);
+  await refused('unknown_merge', () => merges.get('yours', fact.id));
+  await refused('unknown_merge', () => merges.get('yours', 'shared'));
+  await merges.accept('yours', request({ name: 'shared', strict: true }), inputs);
+  assert.equal((await merges.get('mine', 'shared')).id, fact.id);
+});
+
+test('a name is free again when its merge is gone', async () => {
+  const { fact } = await merges.accept('names', request({ name: 'n' }), inputs);
+  const other = request({ name: 'n', strict: true });
+  await refused('name_taken', () => merges.identify('names', other, inputs));
+  await refused('name_taken', () => merges.accept('names', other, inputs));
+  await merges.delete('names', fact);
+  const { fact: second } = await merges.accept('names', other, inputs);
+  assert.equal((await merges.get('names', 'n')).id, second.id);
+  assert.equal((await merges.get('names', second.id)).id, second.id);
+});
