@@ -14,12 +14,12 @@ import type { ObjectInfo } from './types.js';
 /** S3: an object has at most this many parts. */
 const MAX_PARTS = 10_000;
 const MIB = 1 << 20;
-/** S3 accepts parts from 5 MiB; with 8 the latency of a request hardly shows. */
-const PART_BYTES = 8 * MIB;
+/** The smallest that S3 accepts: a merge of N tasks writes N + 1 objects at the same time, each with a part of its own. */
+const PART_BYTES = 5 * MIB;
 /** For an object of unknown size: 10,000 of these are 156 GiB, which is then the largest. */
 export const UNKNOWN_SIZE_PART_BYTES = 16 * MIB;
 /** Parts on their way while the next is filled: memory is one part more than this, for each object being written. */
-const PARTS_IN_FLIGHT = 2;
+const PARTS_IN_FLIGHT = 1;
 /** How long an abort lets the parts on their way arrive before it cuts them off. */
 const ABORT_GRACE_MS = 500;
 

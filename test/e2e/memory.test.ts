@@ -14,7 +14,7 @@ const SIZES = [64 * MB, 256 * MB];
 const TASKS = [1, 2, 3, 4];
 /** Of the whole process, whatever it does. */
 const LIMIT = 600e6;
-const S3_LIMIT = 900e6;
+const S3_LIMIT = 600e6;
 /** What four times larger checkpoints may cost: a tenth, and what the garbage collector leaves to chance. */
 const GROWTH = 1.1;
 const CHANCE = 24 * MB;
