@@ -1,4 +1,4 @@
-import { Readable } from 'node:stream';
+import { getDefaultHighWaterMark, Readable } from 'node:stream';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { EmrError } from '../errors.js';
 import type { Download } from '../merge/models.js';
@@ -33,7 +33,16 @@ export async function sendDownload(
   if (request.method === 'HEAD') return reply.send();
   // The generator uses its buffers again: one chunk is in the stream between, one with the socket (CHUNKS_HELD).
   const consumed = new Promise((resolve) => reply.raw.once('close', resolve));
-  return reply.send(Readable.from(file.read(start, end, consumed), { highWaterMark: 1 }));
+  return reply.send(Readable.from(ownSmall(file.read(start, end, consumed)), { highWaterMark: 1 }));
+}
+
+/**
+ * A socket asks to wait only when what it holds reaches its write buffer (16 KiB on Node 20, 64 KiB since 22): of chunks
+ * below that it may hold many. Those are copied, one by one, so that their maker's count of chunks stays true.
+ */
+async function* ownSmall(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  const small = Math.max(64 * 1024, getDefaultHighWaterMark(false));
+  for await (const chunk of chunks) yield chunk.byteLength < small ? Buffer.from(chunk) : chunk;
 }
 
 /** RFC 9110, 14.1.1: `first-last`, `first-` or `-suffix`. Several ranges, other units and what is no range do not match. */
