@@ -30,6 +30,7 @@ export async function startServer(config: Config): Promise<RunningServer> {
   const worker = config.redisUrl === undefined ? await startMergeWorker(services, logger) : undefined;
   const reconciler = startReconciler(services, logger);
   try {
+    services.reconstructor.warm();
     const url = await app.listen({ host: config.host, port: config.port });
     return {
       url,

@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import { type Batches, createBatches } from './catalog/batches.js';
 import { type CheckpointCatalog, createCheckpointCatalog } from './catalog/checkpoints.js';
 import { createIngest } from './catalog/ingest.js';
@@ -6,11 +7,10 @@ import { createRegister, type Register } from './catalog/register.js';
 import { createSources, type Sources } from './catalog/sources.js';
 import { createUploads, type Uploads } from './catalog/uploads.js';
 import type { Config } from './config.js';
-import { loadEngine } from './kernels/engine.js';
 import { createMergeHandler } from './merge/execute.js';
 import { createLifecycle, type Lifecycle } from './merge/lifecycle.js';
 import { createModels, type Models } from './merge/models.js';
-import { createReconstructor } from './merge/reconstruct.js';
+import { createReconstructor, type Reconstructor } from './merge/reconstruct.js';
 import { createSubmitter, type Submitter } from './merge/submit.js';
 import type { JobHandler, MergeQueue } from './queue/types.js';
 import { openStore } from './store/open.js';
@@ -28,6 +28,7 @@ export interface Services {
   readonly merges: MergeCatalog;
   readonly submitter: Submitter;
   readonly lifecycle: Lifecycle;
+  readonly reconstructor: Reconstructor;
   readonly models: Models;
   readonly batches: Batches;
   readonly runMerge: JobHandler;
@@ -48,7 +49,7 @@ export async function createServices(config: Config, log: ServiceLog): Promise<S
   const merges = createMergeCatalog(store, now);
   const onQueueError = (err: unknown) => log.warn({ err }, 'a merge is accepted but not queued yet');
   const submitter = createSubmitter({ checkpoints, merges, queue, onQueueError });
-  const reconstructor = createReconstructor(store, sources, await loadEngine('simd'));
+  const reconstructor = createReconstructor(store.config, config.threads ?? availableParallelism());
   return {
     config,
     store,
@@ -60,10 +61,12 @@ export async function createServices(config: Config, log: ServiceLog): Promise<S
     merges,
     submitter,
     lifecycle: createLifecycle(merges, queue),
+    reconstructor,
     models: createModels({ store, checkpoints, merges, reconstructor }),
     batches: createBatches(store, submitter, now),
     runMerge: createMergeHandler({ store, sources, checkpoints, merges, threads: config.threads, now }),
     async close() {
+      await reconstructor.close();
       await queue.close();
       await store.close();
     },

@@ -9,11 +9,13 @@ import type { Artifact } from './artifact-writer.js';
 import { bundlePaths } from './bundle.js';
 import { CHUNKS_HELD, type Reconstructor } from './reconstruct.js';
 import { methodOf } from './registry.js';
-import { loadTaskModel, requireBase, type TaskModel } from './task-model.js';
+import { loadMergeOutput, loadTaskModel, type MergeOutput, requireBase, type TaskModel } from './task-model.js';
 import { type Rendering, shardIndexFile, taskModelFile, type VirtualFile } from './virtual-file.js';
 
 /** Headers and figures of a task are a few hundred KB for a large model; the least recently used are read again. */
 const CACHED_TASKS = 64;
+/** Their reports, of up to some MB each, are most of the time to the first byte. */
+const CACHED_MERGES = 8;
 
 /** A file that can be sent: its size and tag are known before its bytes. */
 export interface Download {
@@ -48,6 +50,8 @@ export interface ModelsOptions {
 
 export function createModels({ store, checkpoints, merges, reconstructor }: ModelsOptions): Models {
   const cache = new LRUCache<string, TaskModel>({ max: CACHED_TASKS });
+  /** By attempt. */
+  const outputs = new LRUCache<string, MergeOutput>({ max: CACHED_MERGES });
 
   const resultOf = async (namespace: string, fact: RequestFact): Promise<ResultFact> => {
     const outcome = await merges.outcome(namespace, fact.id);
@@ -65,7 +69,12 @@ export function createModels({ store, checkpoints, merges, reconstructor }: Mode
     const base = await requireBase(checkpoints, namespace, fact);
     const cached = cache.get(key);
     if (cached) return { ...cached, base };
-    const model = await loadTaskModel(store, base, namespace, fact, result, task);
+    const shared = async () => {
+      const known = outputs.get(result.attempt) ?? (await loadMergeOutput(store, namespace, fact, result));
+      outputs.set(result.attempt, known);
+      return known;
+    };
+    const model = await loadTaskModel(store, shared, base, namespace, fact, result, task);
     cache.set(key, model);
     return model;
   };

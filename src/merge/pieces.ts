@@ -1,6 +1,9 @@
 import { DTYPE_BYTES } from '../dtype.js';
 import type { Segment } from './virtual-file.js';
 
+/** Elements made at a time: 1 MiB of f32, one write to the socket. */
+export const PIECE_ELEMENTS = 262_144;
+
 /** A run of bytes of one segment that is made at once. */
 export interface Piece {
   readonly segment: Segment;
@@ -31,8 +34,7 @@ export function* cutPieces(
 
 /** Computed pieces end at a multiple of 8 elements, so that the next one's mask begins with a whole byte. */
 function pieceEnd(segment: Segment, from: number, elements: number): number {
-  if (segment.kind === 'bytes') return segment.bytes;
-  if (segment.kind === 'copy') return from + elements * DTYPE_BYTES.F32;
+  if (segment.kind === 'bytes' || segment.kind === 'copy') return from + elements * DTYPE_BYTES.F32;
   const size = DTYPE_BYTES[segment.output];
   return (firstElement(from, size) + elements) * size;
 }

@@ -1,30 +1,23 @@
-import type { Sources } from '../catalog/sources.js';
-import { DTYPE_BYTES, type OutputDtype } from '../dtype.js';
-import type { Engine, ReconstructWorkspace } from '../kernels/types.js';
-import type { Store } from '../store/types.js';
-import { cutPieces, firstElement, type Piece } from './pieces.js';
-import { createSegmentReaders, type SegmentReaders } from './segment-readers.js';
-import type { SegmentFile, VirtualFile } from './virtual-file.js';
+import { Worker } from 'node:worker_threads';
+import { EmrError } from '../errors.js';
+import type { StoreConfig } from '../store/types.js';
+import type { ReconstructAnswer, ReconstructOrder } from './reconstruct-loop.js';
+import type { Segment, VirtualFile } from './virtual-file.js';
 
-/** Elements made at a time: 1 MiB of f32, one write to the socket. */
-const PIECE_ELEMENTS = 262_144;
-
-/** Pieces that are read and computed while an earlier one is sent. */
-const AHEAD = 2;
+const THREAD_ENTRY = new URL('../../workers/reconstruct-thread.js', import.meta.url);
 
 /**
  * Chunks that a consumer may hold while it asks for another: one with the socket, one in the stream between. The chunk
  * before these is overwritten.
  */
 export const CHUNKS_HELD = 2;
-
-/** Workspaces kept for later downloads; a new one is a WebAssembly memory of some 3 MiB. */
-const MAX_IDLE = 16;
+/** Chunks that a thread may have made and not got back: those held, and as many again ahead of the consumer. */
+const CREDIT = 2 * CHUNKS_HELD + 1;
 
 export interface Reconstructor {
   /**
-   * Bytes start … end − 1 of a virtual file, Ŵ = W_pre + λ·(M⊙u) computed as they are asked for (SEMANTICS, "EMR" 5).
-   * `prefix` is that of the merge's attempt. See CHUNKS_HELD; the last chunks stay as they are until `consumed` settles.
+   * Bytes start … end − 1 of a virtual file, computed while they are asked for. `prefix` is that of the merge's attempt.
+   * See CHUNKS_HELD; the last chunks stay as they are until `consumed` settles.
    */
   read(
     prefix: string,
@@ -33,95 +26,122 @@ export interface Reconstructor {
     end: number,
     consumed: Promise<unknown>,
   ): AsyncGenerator<Uint8Array>;
+  /** Starts the threads, so that the first download does not wait for them. */
+  warm(): void;
+  close(): Promise<void>;
 }
 
-interface Made {
-  readonly bytes: Uint8Array;
-  readonly workspace: ReconstructWorkspace;
+interface Stream {
+  readonly answers: ReconstructAnswer[];
+  wake: () => void;
 }
 
-export function createReconstructor(store: Store, sources: Sources, engine: Engine): Reconstructor {
-  const idle: ReconstructWorkspace[] = [];
-  const give = (workspace: ReconstructWorkspace) => {
-    if (idle.length < MAX_IDLE) idle.push(workspace);
+interface Thread {
+  readonly worker: Worker;
+  readonly streams: Map<number, Stream>;
+  /** The memory of each chunk number that the thread has used. */
+  readonly memories: Map<number, SharedArrayBuffer>;
+}
+
+/**
+ * Models are rebuilt in threads: the server's own thread neither waits for a disk nor computes, it only sends. A chunk is
+ * one write to the socket, sent from the memory in which the kernel made it.
+ */
+export function createReconstructor(config: StoreConfig, threadCount: number): Reconstructor {
+  const threads: Thread[] = [];
+  let last = 0;
+  let closed = false;
+
+  const startThread = (): Thread => {
+    const worker = new Worker(THREAD_ENTRY, { workerData: config });
+    const thread: Thread = { worker, streams: new Map(), memories: new Map() };
+    const deliver = (answer: ReconstructAnswer) => {
+      if ('memory' in answer && answer.memory) thread.memories.set(answer.chunk, answer.memory);
+      const stream = thread.streams.get(answer.stream);
+      stream?.answers.push(answer);
+      stream?.wake();
+    };
+    worker.unref(); // idle threads do not keep the process alive
+    worker.on('message', deliver);
+    worker.on('error', () => {
+      threads.splice(threads.indexOf(thread), 1);
+      const failed = { code: 'internal', detail: 'A thread that rebuilds models failed.', facts: {} } as const;
+      for (const stream of thread.streams.keys()) deliver({ stream, failed });
+    });
+    return thread;
+  };
+  const warm = () => {
+    while (threads.length < threadCount) threads.push(startThread());
+  };
+  const leastBusy = (): Thread => {
+    warm();
+    return threads.reduce((best, thread) => (thread.streams.size < best.streams.size ? thread : best));
   };
 
-  return {
-    async *read(prefix, file, start, end, consumed) {
-      const readers = createSegmentReaders(store, sources, prefix);
-      const pieces = cutPieces(file.segments, start, end, PIECE_ELEMENTS);
-      const taken: ReconstructWorkspace[] = [];
-      const free: ReconstructWorkspace[] = [];
-      const held: ReconstructWorkspace[] = [];
-      const ahead: Promise<Made>[] = [];
-      const take = (): ReconstructWorkspace => {
-        const workspace = free.pop() ?? idle.pop() ?? engine.createReconstruct(PIECE_ELEMENTS);
-        if (!taken.includes(workspace)) taken.push(workspace);
-        return workspace;
-      };
-      const startNext = () => {
-        const next = pieces.next();
-        if (next.done) return;
-        const workspace = take();
-        const made = makePiece(next.value, readers, workspace).then((bytes) => ({ bytes, workspace }));
-        made.catch(() => {}); // seen when its turn comes, or not at all if nobody asks for it any more
-        ahead.push(made);
-      };
-
-      try {
-        for (let i = 0; i < AHEAD; i++) startNext();
-        for (let next = ahead.shift(); next !== undefined; next = ahead.shift()) {
-          const { bytes, workspace } = await next;
-          startNext();
-          yield bytes;
-          held.push(workspace);
-          if (held.length > CHUNKS_HELD) free.push(held.shift()!);
+  async function* readComputed(
+    prefix: string,
+    segments: readonly Segment[],
+    start: number,
+    end: number,
+    consumed: Promise<unknown>,
+  ): AsyncGenerator<Uint8Array> {
+    const thread = leastBusy();
+    const id = ++last;
+    const stream: Stream = { answers: [], wake: () => {} };
+    const held: number[] = [];
+    const send = (order: ReconstructOrder) => thread.worker.postMessage(order);
+    thread.streams.set(id, stream);
+    send({ begin: id, prefix, segments, start, end, credit: CREDIT });
+    try {
+      for (;;) {
+        while (stream.answers.length === 0) {
+          await new Promise<void>((resolve) => {
+            stream.wake = resolve;
+          });
         }
-      } finally {
-        // Reads under way still fill their workspaces, and the socket may still send from one.
-        await Promise.allSettled(ahead);
-        await readers.close();
-        void consumed.finally(() => taken.forEach(give)).catch(() => {});
+        const answer = stream.answers.shift()!;
+        if ('failed' in answer) throw new EmrError(answer.failed.code, answer.failed.detail, answer.failed.facts);
+        if ('end' in answer) return;
+        yield new Uint8Array(thread.memories.get(answer.chunk)!, answer.offset, answer.bytes);
+        held.push(answer.chunk);
+        if (held.length > CHUNKS_HELD) send({ free: id, chunk: held.shift()! });
       }
+    } finally {
+      thread.streams.delete(id);
+      send({ stop: id });
+      void consumed.finally(() => send({ done: id }));
+    }
+  }
+
+  return {
+    warm,
+    async *read(prefix, file, start, end, consumed) {
+      if (closed) throw new EmrError('not_ready', 'The server is shutting down.');
+      const [head, ...rest] = file.segments;
+      // The header is known: the first bytes leave while a thread reads.
+      const ahead = head?.kind === 'bytes' ? head.bytes : 0;
+      if (head?.kind === 'bytes' && start < ahead) yield head.content.subarray(start, Math.min(end, ahead));
+      if (end <= ahead) return;
+      const from = Math.max(start, ahead) - ahead;
+      const cut = cutSegments(ahead > 0 ? rest : file.segments, from, end - ahead);
+      yield* readComputed(prefix, cut.segments, cut.start, cut.end, consumed);
+    },
+    async close() {
+      closed = true;
+      await Promise.all(threads.map((thread) => thread.worker.terminate()));
     },
   };
 }
 
-async function makePiece(
-  { segment, from, to }: Piece,
-  readers: SegmentReaders,
-  workspace: ReconstructWorkspace,
-): Promise<Uint8Array> {
-  const read = async (place: { file: SegmentFile; offset: number }, at: number, target: Uint8Array) =>
-    (await readers.open(place.file)).read(target, place.offset + at);
-
-  if (segment.kind === 'bytes') return segment.content.subarray(from, to);
-  if (segment.kind === 'copy') {
-    // The base's slot is as good a buffer as any, and it lives as long as the chunk.
-    const target = workspace.base(Math.ceil((to - from) / DTYPE_BYTES.F32), 'F32').subarray(0, to - from);
-    await read(segment, from, target);
-    return target;
-  }
-
-  const size = DTYPE_BYTES[segment.output];
-  const first = firstElement(from, size);
-  const n = Math.ceil(to / size) - first;
-  const base = segment.kind === 'cast' ? segment.from : segment.base;
-  const reads = [read(base, first * DTYPE_BYTES[base.dtype], workspace.base(n, base.dtype))];
-  let unified: OutputDtype = 'F32';
-  let rescaler = 0;
-  if (segment.kind === 'modulate') {
-    unified = segment.unified.dtype as OutputDtype; // a unified vector is never F64
-    rescaler = segment.rescaler;
-    reads.push(
-      read(segment.unified, first * DTYPE_BYTES[unified], workspace.unified(n, unified)),
-      read(segment.mask, first / 8, workspace.mask(n)),
-    );
-  } else {
-    // A cast is a reconstruction in which the mask is 0 everywhere.
-    workspace.mask(n).fill(0);
-  }
-  await Promise.all(reads);
-  const bytes = workspace.run({ n, base: base.dtype, unified, output: segment.output, rescaler });
-  return bytes.subarray(from - first * size, to - first * size);
+/** Only the segments that a range touches: a large model has thousands, and they are sent to a thread. */
+function cutSegments(segments: readonly Segment[], start: number, end: number) {
+  let at = 0;
+  let dropped = 0;
+  const touched = segments.filter(({ bytes }) => {
+    const begin = at;
+    at += bytes;
+    if (begin + bytes <= start) dropped += bytes;
+    return begin + bytes > start && begin < end;
+  });
+  return { segments: touched, start: start - dropped, end: end - dropped };
 }

@@ -32,9 +32,30 @@ export interface TaskModel {
   readonly figures: Report['tasks'][string];
 }
 
+/** What the tasks of a merge share. */
+export interface MergeOutput {
+  readonly places: TaskModel['output'];
+  readonly report: Report;
+}
+
+export async function loadMergeOutput(
+  store: Store,
+  namespace: string,
+  fact: RequestFact,
+  result: ResultFact,
+): Promise<MergeOutput> {
+  const prefix = keys.attempt(namespace, fact.id, result.attempt);
+  const [places, report] = await Promise.all([
+    readPlaces(store, prefix + (isModulated(fact) ? bundlePaths.unified : bundlePaths.model)),
+    readJson(store, prefix + bundlePaths.report) as Promise<Report>,
+  ]);
+  return { places, report };
+}
+
 /** Loads what is known of a task of a merge that succeeded; `unknown_task`. */
 export async function loadTaskModel(
   store: Store,
+  shared: () => Promise<MergeOutput>,
   base: CheckpointRecord,
   namespace: string,
   fact: RequestFact,
@@ -45,17 +66,16 @@ export async function loadTaskModel(
     throw new EmrError('unknown_task', `Merge ${fact.id} has no task ${task}.`, { merge: fact.id, task });
   }
   const prefix = keys.attempt(namespace, fact.id, result.attempt);
-  const modulated = methodOf(fact.request.method).output === 'modulated';
-  const places = (path: string) => readPlaces(store, prefix + path);
-  const [layout, output, mask, extras, report] = await Promise.all([
+  const [layout, mask, extras, { places, report }] = await Promise.all([
     readJson(store, prefix + bundlePaths.layout(task)).then((json) => taskLayout.parse(json)),
-    places(modulated ? bundlePaths.unified : bundlePaths.model),
-    modulated ? places(bundlePaths.mask(task)) : undefined,
-    places(bundlePaths.extras(task)),
-    readJson(store, prefix + bundlePaths.report) as Promise<Report>,
+    isModulated(fact) ? readPlaces(store, prefix + bundlePaths.mask(task)) : undefined,
+    readPlaces(store, prefix + bundlePaths.extras(task)),
+    shared(),
   ]);
-  return { namespace, fact, result, task, base, layout, output, mask, extras, figures: report.tasks[task]! };
+  return { namespace, fact, result, task, base, layout, output: places, mask, extras, figures: report.tasks[task]! };
 }
+
+const isModulated = ({ request }: RequestFact) => methodOf(request.method).output === 'modulated';
 
 /** The base that was merged, wherever it lies now; `checkpoint_changed`. */
 export async function requireBase(
