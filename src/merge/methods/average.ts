@@ -17,13 +17,14 @@ export const average = defineMethod({
     const problems = Object.keys(weights)
       .filter((name) => !tasks.includes(name))
       .map((name) => `weights names ${name}, which is no task of this merge`);
-    problems.push(...tasks.filter((name) => weights[name] === undefined).map((name) => `weights lacks task ${name}`));
+    problems.push(...tasks.filter((name) => !Object.hasOwn(weights, name)).map((name) => `weights lacks task ${name}`));
     if (Object.values(weights).every((weight) => weight === 0)) problems.push('weights are all zero');
     return problems;
   },
   /** Σ w_t·W_t / Σ w_t, summed in the order of the tasks. */
   program({ weights }, _tensor, { tasks }) {
-    const coefficients = tasks.map((name) => Math.fround(weights?.[name] ?? 1));
+    const ofTask = (name: string) => (weights && Object.hasOwn(weights, name) ? weights[name]! : 1);
+    const coefficients = tasks.map((name) => Math.fround(ofTask(name)));
     const divisor = coefficients.reduce((sum, weight) => sum + weight, 0);
     return { kind: 'linear', of: 'weights', coefficients, divisor };
   },

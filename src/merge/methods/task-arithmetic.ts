@@ -27,9 +27,11 @@ export const taskArithmetic = defineMethod({
       .map((name) => `lambdas names ${name}, which is no task of this merge`);
   },
   /** W_pre + Σ λ_t·τ_t. */
-  program({ lambda, lambdas, layers = [] }, tensor, { tasks }) {
+  program({ lambda, lambdas = {}, layers = [] }, tensor, { tasks }) {
     const factor = layers.find(({ pattern }) => globMatcher([pattern])(tensor))?.lambda ?? 1;
-    const coefficients = tasks.map((name) => (lambdas?.[name] ?? lambda) * factor);
+    // A task may be named `constructor`, which every object has.
+    const ofTask = (name: string) => (Object.hasOwn(lambdas, name) ? lambdas[name]! : lambda);
+    const coefficients = tasks.map((name) => ofTask(name) * factor);
     return { kind: 'linear', of: 'task_vectors', coefficients, divisor: 1 };
   },
 });

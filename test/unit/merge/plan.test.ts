@@ -4,8 +4,9 @@ import { test } from 'node:test';
 import { layoutSafetensors } from '../../../src/checkpoint/safetensors-layout.js';
 import type { FloatDtype } from '../../../src/dtype.js';
 import { memoryBytes } from '../../../src/merge/memory.js';
-import { inputBytes, type MergePlan, plannedFiles } from '../../../src/merge/plan.js';
-import { classesOf, planOf, sourcesOf, type TensorShape } from '../../helpers/records.js';
+import { inputBytes, type MergePlan, planMerge, plannedFiles } from '../../../src/merge/plan.js';
+import { classesOf, planOf, recordOf, sourcesOf, type TensorShape } from '../../helpers/records.js';
+import { requestOf } from '../../helpers/services.js';
 
 const w = { w: ['F32', [2, 3]] } as const;
 /** The plan with one more tensor in the base and in two tasks (`undefined`: not there). */
@@ -194,4 +195,24 @@ test('parameters that do not fit the tasks are conflicts', () => {
   assert.deepEqual(details({ type: 'task_arithmetic', lambdas: { other: 1 } }), [
     'lambdas names other, which is no task of this merge',
   ]);
+});
+
+test('a task may have the name of what every object has', () => {
+  const tasks = ['task-1', 'constructor'].map((name) => ({ name, checkpoint: name }));
+  const plan = (method: object) => {
+    const records = tasks.map(({ name }) => ({ name, record: recordOf(name, w) }));
+    return planMerge({
+      request: requestOf({ base: 'base', tasks, method }),
+      base: recordOf('base', w),
+      tasks: records,
+    });
+  };
+  const coefficients = (method: object) => {
+    const { program } = plan(method).merged[0]!;
+    return program.kind === 'linear' && program.coefficients;
+  };
+  const [conflict] = plan({ type: 'average', weights: { 'task-1': 1 } }).conflicts;
+  assert.equal(conflict?.detail, 'weights lacks task constructor');
+  assert.deepEqual(coefficients({ type: 'average', weights: { 'task-1': 1, constructor: 3 } }), [1, 3]);
+  assert.deepEqual(coefficients({ type: 'task_arithmetic', lambda: 2, lambdas: { 'task-1': 1 } }), [1, 2]);
 });
