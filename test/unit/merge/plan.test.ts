@@ -192,6 +192,8 @@ test('parameters that do not fit the tasks are conflicts', () => {
   const details = (method: object) => planOf(w, [w, w], { method }).conflicts.map(({ detail }) => detail);
   assert.deepEqual(details({ type: 'average', weights: { 'task-1': 1 } }), ['weights lacks task task-2']);
   assert.deepEqual(details({ type: 'average', weights: { 'task-1': 0, 'task-2': 0 } }), ['weights are all zero']);
+  assert.deepEqual(details({ type: 'average', weights: { 'task-1': 0, 'task-2': 1e-60 } }), ['weights are all zero']);
+  assert.throws(() => details({ type: 'average', weights: { 'task-1': 1e300, 'task-2': 1 } }));
   assert.deepEqual(details({ type: 'task_arithmetic', lambdas: { other: 1 } }), [
     'lambdas names other, which is no task of this merge',
   ]);
