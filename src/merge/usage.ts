@@ -1,19 +1,24 @@
+import type { CheckpointCatalog } from '../catalog/checkpoints.js';
 import type { MergeCatalog } from '../catalog/merges.js';
 import { EmrError } from '../errors.js';
 
 /**
  * `checkpoint_in_use` if an unfinished merge reads the checkpoint, or (unless `force`) if it is the base of a merge that
- * succeeded: without it no task of that merge could be rebuilt.
+ * succeeded: without it no task of that merge could be rebuilt. A merge that was given other content under this name does
+ * not use it, and an upload that was never completed is used by none.
  */
 export async function requireUnused(
-  merges: MergeCatalog,
+  { merges, checkpoints }: { merges: MergeCatalog; checkpoints: CheckpointCatalog },
   namespace: string,
   checkpoint: string,
   force: boolean,
 ): Promise<void> {
-  for await (const { id, request } of merges.all(namespace)) {
-    const isBase = request.base === checkpoint;
-    if (!isBase && !request.tasks.some((task) => task.checkpoint === checkpoint)) continue;
+  const digest = (await checkpoints.find(namespace, checkpoint))?.digest;
+  if (digest === undefined) return;
+  for await (const { id, request, digests } of merges.all(namespace)) {
+    const isBase = request.base === checkpoint && digests.base === digest;
+    const isTask = request.tasks.some((task, t) => task.checkpoint === checkpoint && digests.tasks[t] === digest);
+    if (!isBase && !isTask) continue;
     const { state } = await merges.outcome(namespace, id);
     if (state === 'open') {
       throw new EmrError('checkpoint_in_use', `Merge ${id} is not finished: cancel it or wait for it.`, { merge: id });

@@ -53,7 +53,7 @@ export function checkpointRoutes(app: Api, { checkpoints, merges }: Services): v
       },
     },
     async ({ params, query }, reply) => {
-      await requireUnused(merges, NAMESPACE, params.name, query.force);
+      await requireUnused({ merges, checkpoints }, NAMESPACE, params.name, query.force);
       await checkpoints.delete(NAMESPACE, params.name);
       return reply.status(204).send();
     },
