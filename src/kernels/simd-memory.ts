@@ -16,8 +16,8 @@ export interface Kernels {
 /** The numbers of the dtypes in assembly/shape.ts. */
 export const DTYPE_CODES: Record<FloatDtype, number> = { F32: 0, BF16: 1, F16: 2, F64: 3 };
 
-/** Elements of a block, from assembly/shape.ts. */
-export const BLOCK = 208;
+/** Bytes of one f32 array of a block, from assembly/shape.ts. */
+export const BLOCK_BYTES = 4 * (224 + 16);
 
 /** The kernels work on whole steps of 16 elements: inputs are zero up to there, and every array has room for it. */
 export const STEP = 16;
@@ -26,8 +26,8 @@ export const padded = (n: number) => Math.ceil(n / STEP) * STEP;
 const PAGE = 65_536;
 const LINE = 64;
 /**
- * Room behind each array: for the padding of the widest dtype (128 bytes), and an odd number of cache lines, so that
- * arrays of a size that is a power of two do not all compete for the same lines of a cache.
+ * Room behind each array: for the padding of the widest dtype (128 bytes) or what the election reads and writes beyond
+ * the end (32 bytes behind the padding of f32), and an odd number of cache lines, so that arrays of a size that is a power of two do not all compete for the same lines of a cache.
  */
 const GAP = 5 * LINE;
 

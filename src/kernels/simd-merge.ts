@@ -2,12 +2,12 @@ import { DTYPE_BYTES, type FloatDtype } from '../dtype.js';
 import { elected, heaviest } from './elect.js';
 import { locateFault } from './faults.js';
 import { repairSums } from './repair.js';
-import { BLOCK, createArena, DTYPE_CODES, inputAddress, upcast } from './simd-memory.js';
+import { BLOCK_BYTES, createArena, DTYPE_CODES, inputAddress, upcast } from './simd-memory.js';
 import { sumRows } from './sums.js';
 import { type MergeLayout, type MergeWorkspace, sumsLength, type TileFault, type TileInput } from './types.js';
 
 const ACCUMULATOR_BYTES = 112;
-const DERIVED_BYTES = 64 + 2 * 4 * BLOCK;
+const DERIVED_BYTES = 64 + 2 * BLOCK_BYTES;
 
 /** A merge on the WebAssembly kernels; its memory is shared, so that `fs.read` fills the inputs directly. */
 export function createSimdMerge(module: WebAssembly.Module, layout: MergeLayout): MergeWorkspace {
@@ -21,7 +21,7 @@ export function createSimdMerge(module: WebAssembly.Module, layout: MergeLayout)
   const written = arena.take(elements * 8);
   const masks = Array.from({ length: tasks }, () => arena.take(elements / 8));
   const sums = arena.take(sumRows(elements) * sumsLength(tasks) * 8);
-  const taus = arena.take(tasks * BLOCK * 4);
+  const taus = arena.take(tasks * BLOCK_BYTES);
   const derived = arena.take(DERIVED_BYTES);
   const accumulators = arena.take(tasks * ACCUMULATOR_BYTES);
   const coefficients = arena.take(tasks * 4);
