@@ -1,7 +1,7 @@
 import type { FloatDtype, OutputDtype } from '../src/dtype.js';
 import { loadEngine } from '../src/kernels/engine.js';
 import { type Engine, TILE_ELEMENTS } from '../src/kernels/types.js';
-import { printTable, seconds } from './table.js';
+import { medianOf, printTable, seconds } from './table.js';
 
 export interface KernelRow {
   readonly name: string;
@@ -16,7 +16,7 @@ const ROUNDS = 15;
 
 /**
  * Rates of the engines beside the rate at which this machine copies memory, one thread. The subjects take turns, round
- * by round, and each keeps its best, so that what else the machine does meets all of them alike.
+ * by round, and what counts is the median of each, so that what else the machine does meets all of them alike.
  */
 export async function benchKernels(): Promise<KernelRow[]> {
   const simd = await loadEngine('simd');
@@ -35,17 +35,17 @@ export async function benchKernels(): Promise<KernelRow[]> {
     reconstructSubject(simd, 'BF16', 'BF16'),
     reconstructSubject(scalar, 'F32', 'F32'),
   ];
-  const best = subjects.map(() => 0);
+  const rates: number[][] = subjects.map(() => []);
   for (let round = 0; round < ROUNDS; round++) {
     subjects.forEach(({ run, bytes }, i) => {
-      best[i] = Math.max(best[i]!, bytes / seconds(run));
+      rates[i]!.push(bytes / seconds(run));
     });
   }
-  const rows = subjects.map(({ name }, i) => ({ name, rate: best[i]! }));
+  const rows = subjects.map(({ name }, i) => ({ name, rate: medianOf(rates[i]!) }));
   const cell = ({ name, rate }: KernelRow) => [
     name,
     `${(rate / 1e9).toFixed(2)} GB/s`,
-    `${(rate / best[0]!).toFixed(2)} × memcpy`,
+    `${(rate / rows[0]!.rate).toFixed(2)} × memcpy`,
   ];
   printTable('Kernels, one thread, all sums on', rows.map(cell));
   return rows;
