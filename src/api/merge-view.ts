@@ -7,10 +7,10 @@ import type { MergeView } from './schemas/merge.js';
 export async function viewMerge(
   { merges, queue }: { merges: MergeCatalog; queue: MergeQueue },
   namespace: string,
-  { id, created_at, request }: RequestFact,
+  fact: RequestFact,
 ): Promise<MergeView> {
-  const outcome = await merges.outcome(namespace, id);
-  const { name } = request;
+  const { id, created_at, request } = fact;
+  const [outcome, name] = await Promise.all([merges.outcome(namespace, id), merges.nameOf(namespace, fact)]);
   const view = { id, ...(name ? { name } : {}), created_at, request, attempts: 0 };
   switch (outcome.state) {
     case 'succeeded': {

@@ -37,7 +37,7 @@ export interface Acceptance {
 export interface MergeCatalog {
   /**
    * Writes the request down, or finds that it was. A merge that failed or was cancelled is opened again. `name_taken` if
-   * its name belongs to another merge.
+   * its name belongs to another merge, unless that one failed or was cancelled: then the name moves to this one.
    */
   accept(namespace: string, request: MergeRequest, inputs: MergeInputs): Promise<Acceptance>;
   /** The id that the request would be accepted under; `name_taken` as above. Writes nothing. */
@@ -45,6 +45,8 @@ export interface MergeCatalog {
   /** By id or by name; `unknown_merge`. */
   get(namespace: string, idOrName: string): Promise<RequestFact>;
   find(namespace: string, id: string): Promise<RequestFact | undefined>;
+  /** The name that the merge was asked for with, as long as it has not moved to another. */
+  nameOf(namespace: string, fact: RequestFact): Promise<string | undefined>;
   outcome(namespace: string, id: string): Promise<Outcome>;
   /** Every merge, in no order. */
   all(namespace: string): AsyncIterable<RequestFact>;
@@ -77,11 +79,15 @@ export function createMergeCatalog(store: Store, now: () => number): MergeCatalo
     return bytes && (JSON.parse(bytes.toString('utf8')) as { id: string }).id;
   };
 
-  /** True if the name is the merge's already, `name_taken` if it is another's; a name whose merge is gone is free. */
+  /**
+   * True if the name is the merge's already, `name_taken` if it is another's. A name whose merge is gone is free, and so
+   * is that of a merge that failed or was cancelled: whoever mends a checkpoint and asks again has another id.
+   */
   const hasName = async (ns: string, name: string, id: string): Promise<boolean> => {
     const owner = await aliasOf(ns, name);
     if (owner === id) return true;
     if (owner === undefined || !(await find(ns, owner))) return false;
+    if (hasEndedBadly(await outcome(ns, owner))) return false;
     throw new EmrError('name_taken', `The name ${name} belongs to merge ${owner}.`, { name, merge: owner });
   };
 
@@ -113,11 +119,14 @@ export function createMergeCatalog(store: Store, now: () => number): MergeCatalo
       }
       const known = (await find(ns, id)) ?? fact;
       const ended = await outcome(ns, id);
-      if (ended.state !== 'failed' && ended.state !== 'cancelled')
-        return { fact: known, created: false, outcome: ended };
+      if (!hasEndedBadly(ended)) return { fact: known, created: false, outcome: ended };
       await store.delete(keys.mergeFact(ns, id, 'error'));
       await store.delete(keys.mergeFact(ns, id, 'cancelled'));
       return { fact: known, created: true, outcome: { state: 'open' } };
+    },
+
+    async nameOf(ns, { id, request: { name } }) {
+      return name !== undefined && (await aliasOf(ns, name)) === id ? name : undefined;
     },
 
     async get(ns, idOrName) {
@@ -156,6 +165,8 @@ export function createMergeCatalog(store: Store, now: () => number): MergeCatalo
     },
   };
 }
+
+const hasEndedBadly = ({ state }: Outcome) => state === 'failed' || state === 'cancelled';
 
 function digestsOf({ base, tasks }: MergeInputs): RequestFact['digests'] {
   return { base: base.digest, tasks: tasks.map((task) => task.digest) };

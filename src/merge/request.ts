@@ -17,7 +17,7 @@ export const mergeRequest = z.strictObject({
   name: name
     .refine((text) => !MERGE_ID_PATTERN.test(text), 'a name may not look like the id of a merge')
     .optional()
-    .describe('An alias of the merge; not part of its identity.'),
+    .describe('An alias of the merge; not part of its identity. That of a failed or cancelled merge is free.'),
   base: name.describe('The checkpoint that all tasks were fine-tuned from.'),
   tasks: z
     .array(z.strictObject({ name, checkpoint: name }))

@@ -107,11 +107,15 @@ test('a weight that is not finite ends the merge, and is named', async () => {
 
   await server.expect(204, 'DELETE', '/v1/checkpoints/broken');
   await server.upload('broken', singleFile(tasks[1]!));
-  await server.refuse('name_taken', 409, 'POST', '/v1/merges', { json: request });
-  await server.expect(204, 'DELETE', '/v1/merges/not-finite');
   const mended = await server.merge(request);
   assert.notEqual(mended.id, failed.id);
   assert.equal(mended.state, 'succeeded');
+  // The name went to the merge that is of use; the other can still be had by its id.
+  assert.equal((await server.expect(200, 'GET', '/v1/merges/not-finite')).id, mended.id);
+  const former = await server.expect(200, 'GET', `/v1/merges/${failed.id}`);
+  assert.deepEqual([former.state, former.name], ['failed', undefined]);
+  await server.expect(204, 'DELETE', `/v1/merges/${failed.id}`);
+  assert.equal((await server.expect(200, 'GET', '/v1/merges/not-finite')).id, mended.id);
 });
 
 test('the base of a finished merge stays unless it is forced; then its tasks cannot be rebuilt', async () => {

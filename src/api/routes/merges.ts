@@ -39,7 +39,7 @@ export function mergeRoutes(app: Api, services: Services): void {
         summary: 'Merge checkpoints',
         description:
           'The same request on the same checkpoints is the same merge: the second answer is 200 with the first merge. ' +
-          'One that failed or was cancelled is run again.',
+          'One that failed or was cancelled is run again; until then its name is free for another merge.',
         body: mergeRequest,
         response: { 202: mergeView, 200: mergeView, ...refusals(400, 404, 409, 422) },
       },

@@ -96,3 +96,23 @@ test('a name is free again when its merge is gone', async () => {
   assert.equal((await merges.get('names', 'n')).id, second.id);
   assert.equal((await merges.get('names', second.id)).id, second.id);
 });
+
+test('a name moves on from a merge that failed or was cancelled, never from one that is open or succeeded', async () => {
+  const asked = (layer: number) => request({ name: 'moving', exclude: [`layer.${layer}`] });
+  const { fact: first } = await merges.accept('moving', asked(1), inputs);
+  await merges.fail('moving', first.id, new EmrError('disk_full', 'No room.'));
+  const { fact: second } = await merges.accept('moving', asked(2), inputs);
+  assert.equal((await merges.get('moving', 'moving')).id, second.id);
+  assert.deepEqual(
+    [await merges.nameOf('moving', first), await merges.nameOf('moving', second)],
+    [undefined, 'moving'],
+  );
+  await refused('name_taken', () => merges.accept('moving', asked(1), inputs));
+  await merges.cancel('moving', second.id);
+  const { fact: third } = await merges.accept('moving', asked(3), inputs);
+  await merges.delete('moving', second);
+  assert.equal((await merges.get('moving', 'moving')).id, third.id);
+  await merges.succeed('moving', third.id, result);
+  await refused('name_taken', () => merges.accept('moving', asked(4), inputs));
+  await refused('name_taken', () => merges.identify('moving', asked(4), inputs));
+});
