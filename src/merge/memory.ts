@@ -3,9 +3,7 @@ import { DTYPE_BYTES } from '../dtype.js';
 import { TILE_ELEMENTS } from '../kernels/types.js';
 import type { Store } from '../store/types.js';
 import type { MergePlan } from './plan.js';
-
-/** Workspaces of a thread (tile-loop.ts). */
-const LANES = 2;
+import { LANES } from './tile-job.js';
 
 /** Of all threads' buffers together: a merge of many tasks from a remote store reads smaller pieces, not more at once. */
 const MAX_BUFFER_BYTES = 128 * 2 ** 20;

@@ -37,6 +37,8 @@ export type ReconstructAnswer =
       readonly offset: number;
       readonly bytes: number;
     }
+  /** A chunk number that will not be used again: its memory can go. */
+  | { readonly dropped: number }
   | { readonly stream: number; readonly end: true }
   | { readonly stream: number; readonly failed: { code: ErrorCode; detail: string; facts: ErrorFacts } };
 
@@ -77,6 +79,7 @@ export async function runReconstructLoop(config: StoreConfig, port: ReconstructP
     idle.pop() ?? { number: slots++, workspace: engine.createReconstruct(PIECE_ELEMENTS), announced: false };
   const give = (slot: Slot) => {
     if (idle.length < MAX_IDLE) idle.push(slot);
+    else port.postMessage({ dropped: slot.number });
   };
 
   const serve = async (order: Extract<ReconstructOrder, { begin: number }>, stream: Stream) => {

@@ -31,8 +31,10 @@ export interface Reconstructor {
   close(): Promise<void>;
 }
 
+type StreamAnswer = Exclude<ReconstructAnswer, { dropped: number }>;
+
 interface Stream {
-  readonly answers: ReconstructAnswer[];
+  readonly answers: StreamAnswer[];
   wake: () => void;
 }
 
@@ -56,6 +58,10 @@ export function createReconstructor(config: StoreConfig, threadCount: number): R
     const worker = new Worker(THREAD_ENTRY, { workerData: config });
     const thread: Thread = { worker, streams: new Map(), memories: new Map() };
     const deliver = (answer: ReconstructAnswer) => {
+      if ('dropped' in answer) {
+        thread.memories.delete(answer.dropped);
+        return;
+      }
       if ('memory' in answer && answer.memory) thread.memories.set(answer.chunk, answer.memory);
       const stream = thread.streams.get(answer.stream);
       stream?.answers.push(answer);

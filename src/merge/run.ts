@@ -12,8 +12,8 @@ import { itemElements } from './memory.js';
 import { inputBytes, layoutJson, type MergePlan, type TaskPlan } from './plan.js';
 import { createProgressMeter, type ProgressMeter } from './progress.js';
 import { buildReport } from './report.js';
-import { type TileJob, tileItems } from './tile-job.js';
-import { startTilePool, type TileResult } from './tile-pool.js';
+import { type ResultViews, type TileJob, tileItems } from './tile-job.js';
+import { startTilePool } from './tile-pool.js';
 
 export interface RunOptions {
   readonly plan: MergePlan;
@@ -87,10 +87,11 @@ async function mergeTiles(options: RunOptions, artifacts: ArtifactSet, meter: Pr
       }
       for (; items[next]?.tensor === index; next++) {
         signal.throwIfAborted();
-        const tile = await nextTile(pool.next(), plan, signal);
+        const { n } = items[next]!;
+        const tile = await nextTile(pool.next(n, DTYPE_BYTES[job.tensors[index]!.output]), plan, signal);
         await Promise.all([output.write(tile.output), ...masks.map((mask, t) => mask.write(tile.masks[t]!))]);
         addRows(sums[index]!, tile.sums);
-        meter.add(items[next]!.n * bytesPerElement(job, index));
+        meter.add(n * bytesPerElement(job, index));
       }
     }
     for (const writer of [output, ...masks]) await artifacts.close(writer);
@@ -101,7 +102,7 @@ async function mergeTiles(options: RunOptions, artifacts: ArtifactSet, meter: Pr
   return sums;
 }
 
-async function nextTile(result: Promise<TileResult>, plan: MergePlan, signal: AbortSignal): Promise<TileResult> {
+async function nextTile(result: Promise<ResultViews>, plan: MergePlan, signal: AbortSignal): Promise<ResultViews> {
   try {
     return await result;
   } catch (error) {

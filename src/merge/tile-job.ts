@@ -1,10 +1,13 @@
 /** What a merge hands to its tile threads, and what they hand back: plain data, shared by both sides. */
 import type { RecordedFile } from '../catalog/sources.js';
-import type { FloatDtype } from '../dtype.js';
+import { DTYPE_BYTES, type FloatDtype } from '../dtype.js';
 import type { ErrorCode, ErrorFacts } from '../errors.js';
-import type { EngineName } from '../kernels/types.js';
+import { type EngineName, sumsLength, TILE_ELEMENTS } from '../kernels/types.js';
 import type { StoreConfig } from '../store/types.js';
 import type { TileProgram } from './methods/types.js';
+
+/** Workspaces of a thread: while one's results are written, the other is filled and computed. */
+export const LANES = 2;
 
 export interface TileJob {
   readonly store: StoreConfig;
@@ -46,35 +49,52 @@ export function tileItems(tensors: readonly { readonly n: number }[], itemElemen
 }
 
 /**
- * Bytes of a lane's workspace: where they lie in its shared memory, or (of an engine without shared memory) a copy.
- * Every message that carried a view itself would make a new SharedArrayBuffer object, whose size counts against the heap
- * of the receiving thread and has it collect garbage all the time.
+ * Where a lane's results lie in the buffer that it shares with the thread that writes them. Not the kernel's own memory:
+ * that would live on in the receiving process until a full garbage collection, tens of megabytes after every merge.
  */
-export type LaneView = { readonly offset: number; readonly bytes: number } | Uint8Array;
+export interface ResultViews {
+  /** Of the largest item and dtype. */
+  readonly output: Uint8Array;
+  readonly masks: readonly Uint8Array[];
+  /** Rows as kernels/types.ts lays them out. */
+  readonly sums: Float64Array;
+}
 
-/** From a thread. The bytes stay as they are until the thread gets `{ release: lane }`. */
+/** The lengths of a result's parts for a job, in bytes. */
+function resultBytes({ files, itemElements, tensors, masks }: Omit<TileJob, 'cursor'>) {
+  const tasks = files.length - 1;
+  const rows = itemElements / TILE_ELEMENTS;
+  return {
+    output: itemElements * tensors.reduce((most, tensor) => Math.max(most, DTYPE_BYTES[tensor.output]), 1),
+    mask: itemElements / 8,
+    masks: masks ? tasks : 0,
+    sums: rows * sumsLength(tasks),
+  };
+}
+
+export function createResultBuffer(job: TileJob): SharedArrayBuffer {
+  const { output, mask, masks, sums } = resultBytes(job);
+  return new SharedArrayBuffer(output + masks * mask + 8 * sums);
+}
+
+export function resultViews(buffer: SharedArrayBuffer, job: TileJob): ResultViews {
+  const { output, mask, masks, sums } = resultBytes(job);
+  return {
+    output: new Uint8Array(buffer, 0, output),
+    masks: Array.from({ length: masks }, (_, t) => new Uint8Array(buffer, output + t * mask, mask)),
+    sums: new Float64Array(buffer, output + masks * mask, sums),
+  };
+}
+
+/** What a thread starts with: the job, and a result buffer for each of its lanes. */
+export interface TileThreadData {
+  readonly job: TileJob;
+  readonly results: readonly SharedArrayBuffer[];
+}
+
+/** From a thread: an item's results are in its lane's buffer, and stay there until `{ release: lane }`. */
 export type TileMessage =
-  | {
-      readonly item: number;
-      readonly lane: number;
-      /** With a lane's first message, and when it has changed. */
-      readonly memory: SharedArrayBuffer | undefined;
-      readonly output: LaneView;
-      readonly masks: readonly LaneView[];
-      /** f64. */
-      readonly sums: LaneView;
-    }
+  | { readonly item: number; readonly lane: number }
   | { readonly item: number; readonly failed: { code: ErrorCode; detail: string; facts: ErrorFacts } };
 
 export type TileReply = { readonly release: number };
-
-/** For a message: a place if the view lies over shared memory, else the view, which the message copies. */
-export function laneView(view: Uint8Array | Float64Array): LaneView {
-  if (view.buffer instanceof SharedArrayBuffer) return { offset: view.byteOffset, bytes: view.byteLength };
-  return new Uint8Array(view.buffer, view.byteOffset, view.byteLength);
-}
-
-/** The bytes again, in the thread that got the message. */
-export function laneBytes(memory: SharedArrayBuffer | undefined, view: LaneView): Uint8Array {
-  return view instanceof Uint8Array ? view : new Uint8Array(memory!, view.offset, view.bytes);
-}

@@ -6,17 +6,14 @@ import type { MergeWorkspace, TileFault } from '../kernels/types.js';
 import { openStore } from '../store/open.js';
 import { createReaders } from './readers.js';
 import {
-  laneView,
+  resultViews,
   type TileItem,
-  type TileJob,
   type TileMessage,
   type TileReply,
   type TileTensor,
+  type TileThreadData,
   tileItems,
 } from './tile-job.js';
-
-/** Two workspaces a thread: while one's results are written, the other is filled and computed. */
-const LANES = 2;
 
 export interface TilePort {
   postMessage(message: TileMessage): void;
@@ -24,7 +21,7 @@ export interface TilePort {
 }
 
 /** Takes items until there are none: reads their inputs, computes them, hands the results over. Runs in a thread. */
-export async function runTileLoop(job: TileJob, port: TilePort): Promise<void> {
+export async function runTileLoop({ job, results }: TileThreadData, port: TilePort): Promise<void> {
   const store = await openStore(job.store);
   const sources = createSources(store);
   const readers = job.files.map((files) => createReaders(files, (file) => sources.open(file)));
@@ -50,9 +47,9 @@ export async function runTileLoop(job: TileJob, port: TilePort): Promise<void> {
     if (waits.length > 0) await Promise.all(waits);
   };
 
-  const lane = async (index: number) => {
+  const lane = async (buffer: SharedArrayBuffer, index: number) => {
+    const views = resultViews(buffer, job);
     const workspace = engine.createMerge(layout);
-    let announced: SharedArrayBuffer | undefined;
     for (let taken = Atomics.add(cursor, 0, 1); taken < items.length; taken = Atomics.add(cursor, 0, 1)) {
       const item = items[taken]!;
       const tensor = job.tensors[item.tensor]!;
@@ -66,22 +63,14 @@ export async function runTileLoop(job: TileJob, port: TilePort): Promise<void> {
         return;
       }
       const release = new Promise<void>((resolve) => released.set(index, resolve));
-      const output = workspace.output(item.n, tensor.output);
-      const memory =
-        output.buffer instanceof SharedArrayBuffer && output.buffer !== announced ? output.buffer : undefined;
-      announced = memory ?? announced;
-      port.postMessage({
-        item: taken,
-        lane: index,
-        memory,
-        output: laneView(output),
-        masks: job.masks ? Array.from({ length: layout.tasks }, (_, t) => laneView(workspace.mask(t, item.n))) : [],
-        sums: laneView(workspace.sums(item.n)),
-      });
+      views.output.set(workspace.output(item.n, tensor.output));
+      for (const [t, mask] of views.masks.entries()) mask.set(workspace.mask(t, item.n));
+      views.sums.set(workspace.sums(item.n));
+      port.postMessage({ item: taken, lane: index });
       await release;
     }
   };
-  await Promise.all(Array.from({ length: LANES }, (_, index) => lane(index)));
+  await Promise.all(results.map(lane));
   await Promise.all(readers.map((reader) => reader.close()));
   await store.close();
 }

@@ -1,21 +1,25 @@
 import { Worker } from 'node:worker_threads';
 import { EmrError } from '../errors.js';
-import { type LaneView, laneBytes, type TileJob, type TileMessage, type TileReply } from './tile-job.js';
+import { sumsLength, TILE_ELEMENTS } from '../kernels/types.js';
+import {
+  createResultBuffer,
+  LANES,
+  type ResultViews,
+  resultViews,
+  type TileJob,
+  type TileMessage,
+  type TileReply,
+  type TileThreadData,
+} from './tile-job.js';
 
 const THREAD_ENTRY = new URL('../../workers/tile-thread.js', import.meta.url);
 
-/** The results of one item; valid until the next one is asked for. */
-export interface TileResult {
-  readonly output: Uint8Array;
-  /** One for each task, if the job has masks. */
-  readonly masks: readonly Uint8Array[];
-  /** As kernels/types.ts lays them out, one row for each tile. */
-  readonly sums: Float64Array;
-}
-
 export interface TilePool {
-  /** The next item's results, in the order of items whatever the threads' order. */
-  next(): Promise<TileResult>;
+  /**
+   * The results of the next item, which has n elements of this size: in the order of items whatever the threads' order,
+   * and valid until the next ones are asked for.
+   */
+  next(n: number, elementBytes: number): Promise<ResultViews>;
   /** Ends the threads at once; `next` then rejects. */
   close(): Promise<void>;
 }
@@ -25,7 +29,7 @@ export interface TilePool {
  * runs ahead. An item that failed rejects `next` when its turn comes: the first fault in order, whoever found it.
  */
 export function startTilePool(job: TileJob, threads: number): TilePool {
-  const arrived = new Map<number, { message: TileMessage; worker: Worker; memories: Map<number, SharedArrayBuffer> }>();
+  const arrived = new Map<number, { message: TileMessage; worker: Worker; lanes: readonly ResultViews[] }>();
   let wanted = 0;
   let release: (() => void) | undefined;
   let failure: unknown;
@@ -36,11 +40,11 @@ export function startTilePool(job: TileJob, threads: number): TilePool {
     waiting?.();
   };
   const workers = Array.from({ length: threads }, () => {
-    const worker = new Worker(THREAD_ENTRY, { workerData: job });
-    const memories = new Map<number, SharedArrayBuffer>();
+    const results = Array.from({ length: LANES }, () => createResultBuffer(job));
+    const lanes = results.map((buffer) => resultViews(buffer, job));
+    const worker = new Worker(THREAD_ENTRY, { workerData: { job, results } satisfies TileThreadData });
     worker.on('message', (message: TileMessage) => {
-      if ('lane' in message && message.memory) memories.set(message.lane, message.memory);
-      arrived.set(message.item, { message, worker, memories });
+      arrived.set(message.item, { message, worker, lanes });
       waiting?.();
     });
     worker.on('error', fail);
@@ -48,7 +52,7 @@ export function startTilePool(job: TileJob, threads: number): TilePool {
   });
 
   return {
-    async next() {
+    async next(n, elementBytes) {
       release?.();
       release = undefined;
       while (!arrived.has(wanted) && failure === undefined) {
@@ -60,17 +64,17 @@ export function startTilePool(job: TileJob, threads: number): TilePool {
       if (result === undefined) throw failure;
       arrived.delete(wanted);
       wanted += 1;
-      const { message, worker, memories } = result;
+      const { message, worker, lanes } = result;
       if ('failed' in message) {
         throw new EmrError(message.failed.code, message.failed.detail, message.failed.facts);
       }
       release = () => worker.postMessage({ release: message.lane } satisfies TileReply);
-      const bytes = (view: LaneView) => laneBytes(memories.get(message.lane), view);
-      const sums = bytes(message.sums);
+      const { output, masks, sums } = lanes[message.lane]!;
+      const rows = Math.ceil(n / TILE_ELEMENTS);
       return {
-        output: bytes(message.output),
-        masks: message.masks.map(bytes),
-        sums: new Float64Array(sums.buffer, sums.byteOffset, sums.byteLength / 8),
+        output: output.subarray(0, n * elementBytes),
+        masks: masks.map((mask) => mask.subarray(0, Math.ceil(n / 8))),
+        sums: sums.subarray(0, rows * sumsLength(job.files.length - 1)),
       };
     },
     async close() {
