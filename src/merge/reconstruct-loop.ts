@@ -18,6 +18,9 @@ export type ReconstructOrder =
       readonly segments: readonly Segment[];
       readonly start: number;
       readonly end: number;
+      /** Several threads share a download: this one makes every `of`-th piece, from number `first` on. */
+      readonly first: number;
+      readonly of: number;
       /** Chunks that may be out at a time. */
       readonly credit: number;
     }
@@ -85,7 +88,9 @@ export async function runReconstructLoop(config: StoreConfig, port: ReconstructP
   const serve = async (order: Extract<ReconstructOrder, { begin: number }>, stream: Stream) => {
     const readers = createSegmentReaders(store, sources, order.prefix);
     try {
+      let number = 0;
       for (const piece of cutPieces(order.segments, order.start, order.end, PIECE_ELEMENTS)) {
+        if (number++ % order.of !== order.first) continue;
         while (stream.credit === 0 && !stream.stopped) {
           await new Promise<void>((resolve) => {
             stream.wake = resolve;

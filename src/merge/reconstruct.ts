@@ -11,8 +11,10 @@ const THREAD_ENTRY = new URL('../../workers/reconstruct-thread.js', import.meta.
  * before these is overwritten.
  */
 export const CHUNKS_HELD = 2;
-/** Chunks that a thread may have made and not got back: those held, and as many again ahead of the consumer. */
-const CREDIT = 2 * CHUNKS_HELD + 1;
+/** Chunks that a thread may have made and not got back: of those held, and ahead of the consumer. */
+const CREDIT = 3;
+/** Threads that share a download: one alone reads and computes more slowly than a socket on the same machine takes. */
+const THREADS_EACH = 2;
 
 export interface Reconstructor {
   /**
@@ -79,9 +81,9 @@ export function createReconstructor(config: StoreConfig, threadCount: number): R
   const warm = () => {
     while (threads.length < threadCount) threads.push(startThread());
   };
-  const leastBusy = (): Thread => {
+  const leastBusy = (count: number): Thread[] => {
     warm();
-    return threads.reduce((best, thread) => (thread.streams.size < best.streams.size ? thread : best));
+    return threads.toSorted((a, b) => a.streams.size - b.streams.size).slice(0, count);
   };
 
   async function* readComputed(
@@ -91,15 +93,36 @@ export function createReconstructor(config: StoreConfig, threadCount: number): R
     end: number,
     consumed: Promise<unknown>,
   ): AsyncGenerator<Uint8Array> {
-    const thread = leastBusy();
+    const parts = leastBusy(THREADS_EACH).map((thread) => openStream(thread));
+    for (const [first, part] of parts.entries()) {
+      part.send({ begin: part.id, prefix, segments, start, end, first, of: parts.length, credit: CREDIT });
+    }
+    const held: (() => void)[] = [];
+    try {
+      for (let turn = 0; ; turn++) {
+        const chunk = await parts[turn % parts.length]!.next();
+        // Pieces go round the threads, so that the first that has none left was the last's turn.
+        if (chunk === undefined) return;
+        yield chunk.bytes;
+        held.push(chunk.free);
+        if (held.length > CHUNKS_HELD) held.shift()!();
+      }
+    } finally {
+      for (const part of parts) part.close(consumed);
+    }
+  }
+
+  /** A stream of one thread, as its consumer sees it. */
+  const openStream = (thread: Thread) => {
     const id = ++last;
     const stream: Stream = { answers: [], wake: () => {} };
-    const held: number[] = [];
     const send = (order: ReconstructOrder) => thread.worker.postMessage(order);
     thread.streams.set(id, stream);
-    send({ begin: id, prefix, segments, start, end, credit: CREDIT });
-    try {
-      for (;;) {
+    return {
+      id,
+      send,
+      /** The next chunk, and a way to give it back; undefined at the end. */
+      async next() {
         while (stream.answers.length === 0) {
           await new Promise<void>((resolve) => {
             stream.wake = resolve;
@@ -107,17 +130,17 @@ export function createReconstructor(config: StoreConfig, threadCount: number): R
         }
         const answer = stream.answers.shift()!;
         if ('failed' in answer) throw new EmrError(answer.failed.code, answer.failed.detail, answer.failed.facts);
-        if ('end' in answer) return;
-        yield new Uint8Array(thread.memories.get(answer.chunk)!, answer.offset, answer.bytes);
-        held.push(answer.chunk);
-        if (held.length > CHUNKS_HELD) send({ free: id, chunk: held.shift()! });
-      }
-    } finally {
-      thread.streams.delete(id);
-      send({ stop: id });
-      void consumed.finally(() => send({ done: id }));
-    }
-  }
+        if ('end' in answer) return undefined;
+        const bytes = new Uint8Array(thread.memories.get(answer.chunk)!, answer.offset, answer.bytes);
+        return { bytes, free: () => send({ free: id, chunk: answer.chunk }) };
+      },
+      close(consumed: Promise<unknown>) {
+        thread.streams.delete(id);
+        send({ stop: id });
+        void consumed.finally(() => send({ done: id }));
+      },
+    };
+  };
 
   return {
     warm,
