@@ -1,17 +1,115 @@
-import picomatch from 'picomatch';
 import { z } from 'zod';
 
-/** No tensor name needs a longer pattern, and a short one cannot make a slow regular expression. */
+/** No tensor name needs a longer pattern. */
 const MAX_PATTERN = 256;
 
-/** A glob on tensor names, as in `classifier.*` or `layers.{0,1}.*.bias`; `*` matches any characters, dots too. */
-export const globPattern = z.string().min(1).max(MAX_PATTERN);
+/** Braces within braces; each is one call deeper. */
+const MAX_DEPTH = 8;
+
+/** A part of a pattern: one character out of some, any number of any characters, or one of several sequences. */
+type Part =
+  | { readonly kind: 'one'; readonly matches: (character: string) => boolean }
+  | { readonly kind: 'any' }
+  | { readonly kind: 'group'; readonly alternatives: readonly (readonly Part[])[] };
+
+/**
+ * A glob on tensor names, as in `classifier.*` or `layers.{0,1}.*.bias`: `*` is any characters, dots and slashes too,
+ * `?` one character, `[a-f]` and `[!a-f]` one of some, `{x,y}` either; `\` takes the next character as it is.
+ */
+export const globPattern = z
+  .string()
+  .min(1)
+  .max(MAX_PATTERN)
+  .refine(
+    (text) => parse(text) !== undefined,
+    `braces and brackets must be closed, and braces lie at most ${MAX_DEPTH} deep`,
+  );
 
 /** True for names that match any of the patterns. */
 export function globMatcher(patterns: readonly string[]): (name: string) => boolean {
-  // Tensor names are no paths: `*` crosses `/`, a leading dot is nothing special, and extglobs (which could make the
-  // regular expression backtrack) are off.
-  const options = { bash: true, dot: true, noextglob: true, nonegate: true };
-  const matchers = patterns.map((pattern) => picomatch(pattern, options));
-  return (name) => matchers.some((matches) => matches(name));
+  const parsed = patterns.map((pattern) => parse(pattern) ?? []);
+  return (name) => {
+    const characters = [...name];
+    return parsed.some((parts) => walk(parts, characters, new Set([0])).has(characters.length));
+  };
+}
+
+/**
+ * Where in the name a match of `parts` can end that began at one of `starts`. All ways are followed at once, so that the
+ * time is at most that of pattern × name × name: a regular expression would try them one by one, for hours with
+ * `*a*a*a*a*a*a*b`.
+ */
+function walk(parts: readonly Part[], name: readonly string[], starts: ReadonlySet<number>): ReadonlySet<number> {
+  let at = starts;
+  for (const part of parts) {
+    if (at.size === 0) return at;
+    at = step(part, name, at);
+  }
+  return at;
+}
+
+function step(part: Part, name: readonly string[], at: ReadonlySet<number>): ReadonlySet<number> {
+  switch (part.kind) {
+    case 'one':
+      return new Set([...at].filter((i) => i < name.length && part.matches(name[i]!)).map((i) => i + 1));
+    case 'any': {
+      const first = Math.min(...at);
+      return new Set(Array.from({ length: name.length - first + 1 }, (_, i) => first + i));
+    }
+    case 'group':
+      return new Set(part.alternatives.flatMap((parts) => [...walk(parts, name, at)]));
+  }
+}
+
+/** The parts of a pattern; undefined if a brace or bracket is not closed, or braces are too deep. */
+function parse(pattern: string): readonly Part[] | undefined {
+  const text = [...pattern];
+  let i = 0;
+  let isValid = true;
+
+  const literal = (character: string): Part => ({ kind: 'one', matches: (other) => other === character });
+
+  const sequence = (depth: number): Part[] => {
+    const parts: Part[] = [];
+    while (isValid && i < text.length && !(depth > 0 && (text[i] === ',' || text[i] === '}'))) {
+      const character = text[i++]!;
+      if (character === '*') parts.push({ kind: 'any' });
+      else if (character === '?') parts.push({ kind: 'one', matches: () => true });
+      else if (character === '[') parts.push(set());
+      else if (character === '{') parts.push(group(depth + 1));
+      else parts.push(literal(character === '\\' && i < text.length ? text[i++]! : character));
+    }
+    return parts;
+  };
+
+  /** After `{`. */
+  const group = (depth: number): Part => {
+    isValid &&= depth <= MAX_DEPTH;
+    const alternatives = [sequence(depth)];
+    while (isValid && text[i] === ',') {
+      i++;
+      alternatives.push(sequence(depth));
+    }
+    isValid &&= text[i++] === '}';
+    return { kind: 'group', alternatives };
+  };
+
+  /** After `[`; a `]` that comes first is a member. */
+  const set = (): Part => {
+    const isNegated = text[i] === '!' || text[i] === '^';
+    const begin = isNegated ? i + 1 : i;
+    const end = text.indexOf(']', begin + 1);
+    isValid &&= end > 0;
+    const ranges: (readonly [string, string])[] = [];
+    for (let k = begin; k < end; k++) {
+      const isRange = text[k + 1] === '-' && k + 2 < end;
+      ranges.push([text[k]!, text[isRange ? k + 2 : k]!]);
+      if (isRange) k += 2;
+    }
+    i = end + 1;
+    return { kind: 'one', matches: (one) => ranges.some(([from, to]) => from <= one && one <= to) !== isNegated };
+  };
+
+  const parts = sequence(0);
+  return isValid ? parts : undefined;
 }
