@@ -6,6 +6,7 @@ import { auth } from './plugins/auth.js';
 import { metrics } from './plugins/metrics.js';
 import { openapi } from './plugins/openapi.js';
 import { problems, sendProblem } from './plugins/problems.js';
+import { unreadBodies } from './plugins/unread-bodies.js';
 import { batchRoutes } from './routes/batches.js';
 import { checkpointRoutes } from './routes/checkpoints.js';
 import { healthRoutes } from './routes/health.js';
@@ -45,6 +46,7 @@ export async function buildApp({ services, logger, version }: AppOptions): Promi
   app.removeContentTypeParser('text/plain'); // a body is JSON, a form, or a file
 
   await app.register(problems);
+  await app.register(unreadBodies);
   await app.register(auth, { keys: services.config.apiKeys });
   await app.register(openapi, { version });
   await app.register(metrics, { queue: services.queue });

@@ -66,7 +66,9 @@ export function uploadRoutes(app: Api, { uploads, register }: Services): void {
       },
       async ({ params, raw, headers }) => {
         requireIdentity(headers['content-encoding']);
-        return uploads.putFile(NAMESPACE, params.name, params.file, raw);
+        // A refusal must not destroy the request, whose connection carries the answer.
+        const body = { [Symbol.asyncIterator]: () => raw.iterator({ destroyOnReturn: false }) };
+        return uploads.putFile(NAMESPACE, params.name, params.file, body);
       },
     );
   });
