@@ -6,7 +6,7 @@ import type { MergePlan } from './plan.js';
 import { LANES } from './tile-job.js';
 
 /** Of all threads' buffers together: a merge of many tasks from a remote store reads smaller pieces, not more at once. */
-const MAX_BUFFER_BYTES = 128 * 2 ** 20;
+const MAX_BUFFER_BYTES = 64 * 2 ** 20;
 
 /**
  * Elements that a thread takes at a time: as many f32 as the store likes to read at once, or what fits into the buffers,

@@ -1,6 +1,7 @@
 import { Worker } from 'node:worker_threads';
 import { EmrError } from '../errors.js';
 import { sumsLength, TILE_ELEMENTS } from '../kernels/types.js';
+import { READER_LIMITS } from './thread-limits.js';
 import {
   createResultBuffer,
   LANES,
@@ -42,7 +43,10 @@ export function startTilePool(job: TileJob, threads: number): TilePool {
   const workers = Array.from({ length: threads }, () => {
     const results = Array.from({ length: LANES }, () => createResultBuffer(job));
     const lanes = results.map((buffer) => resultViews(buffer, job));
-    const worker = new Worker(THREAD_ENTRY, { workerData: { job, results } satisfies TileThreadData });
+    const worker = new Worker(THREAD_ENTRY, {
+      workerData: { job, results } satisfies TileThreadData,
+      resourceLimits: READER_LIMITS,
+    });
     worker.on('message', (message: TileMessage) => {
       arrived.set(message.item, { message, worker, lanes });
       waiting?.();

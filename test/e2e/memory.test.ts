@@ -14,10 +14,16 @@ const SIZES = [64 * MB, 256 * MB];
 const TASKS = [1, 2, 3, 4];
 /** Of the whole process, whatever it does. */
 const LIMIT = 600e6;
-const S3_LIMIT = 600e6;
+/** The SDK, and its buffers until they are collected, in the server and in each thread. */
+const S3_LIMIT = 700e6;
 /** What four times larger checkpoints may cost: a tenth, and what the garbage collector leaves to chance. */
 const GROWTH = 1.1;
 const CHANCE = 24 * MB;
+/**
+ * Over S3 more waits for a collection, in the server and in each of its threads. Still far below what the inputs grow by
+ * (960 MB), and below one checkpoint's growth (192 MB): whatever is held whole shows.
+ */
+const S3_CHANCE = 128 * MB;
 const PHASES = ['PUT', 'multipart', 'merge', 'download'] as const;
 type Peaks = Record<(typeof PHASES)[number], number>;
 
@@ -68,18 +74,22 @@ async function measureSizes(env: (size: number) => ServiceEnvironment): Promise<
   return found as [Peaks, Peaks];
 }
 
-function requireFlat([small, large]: readonly [Peaks, Peaks], limit: number, tell: (text: string) => void): void {
+function requireFlat(
+  [small, large]: readonly [Peaks, Peaks],
+  { limit, chance }: { limit: number; chance: number },
+  tell: (text: string) => void,
+): void {
   for (const phase of PHASES) {
     const text = `${phase}: ${Math.round(small[phase] / MB)} MiB, then ${Math.round(large[phase] / MB)} MiB`;
     tell(text);
-    assert.ok(large[phase] <= GROWTH * small[phase] + CHANCE, text);
+    assert.ok(large[phase] <= GROWTH * small[phase] + chance, text);
     assert.ok(large[phase] < limit, text);
   }
 }
 
 test('over a folder, four times larger checkpoints take no more memory, and less than 600 MB', { skip }, async (t) => {
   const peaks = await measureSizes((size) => ({ EMR_DATA_DIR: join(folder, String(size)) }));
-  requireFlat(peaks, LIMIT, (text) => t.diagnostic(text));
+  requireFlat(peaks, { limit: LIMIT, chance: CHANCE }, (text) => t.diagnostic(text));
 });
 
 test('over S3, four times larger checkpoints take no more memory', { skip }, async (t) => {
@@ -93,7 +103,7 @@ test('over S3, four times larger checkpoints take no more memory', { skip }, asy
       S3_ENDPOINT: s3.endpoint,
     }));
     // Reads and parts of megabytes, several in flight, hide the latency of S3.
-    requireFlat(peaks, S3_LIMIT, (text) => t.diagnostic(text));
+    requireFlat(peaks, { limit: S3_LIMIT, chance: S3_CHANCE }, (text) => t.diagnostic(text));
   } finally {
     await bucket.remove();
     await s3.stop();

@@ -182,10 +182,10 @@ test('the memory of a merge grows with tasks, threads, F64 and reads, and not wi
   assert.equal(memory(plan(10, 'F32'), 4), 2 * small);
   assert.ok(memory(plan(10, 'F32', 'F32')) > small);
   assert.ok(memory(plan(10, 'F64')) > small);
-  assert.equal(memoryBytes(plan(10, 'F32'), { readBytes: 2 ** 22 }, 2), 4 * small);
+  assert.equal(memoryBytes(plan(10, 'F32'), { readBytes: 2 ** 21 }, 2), 2 * small);
   // Many tasks on a store that likes large reads: smaller pieces, not more memory.
   const many = plan(10, ...Array.from({ length: 30 }, () => 'F32' as const));
-  assert.ok(memoryBytes(many, { readBytes: 2 ** 23 }, 2) <= 128 * 2 ** 20);
+  assert.ok(memoryBytes(many, { readBytes: 2 ** 23 }, 2) <= 64 * 2 ** 20);
 });
 
 test('parameters that do not fit the tasks are conflicts', () => {
