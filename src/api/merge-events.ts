@@ -6,11 +6,14 @@ const POLL_MS = 250;
 /** Proxies close a connection that is silent for a minute or less. */
 const HEARTBEAT_MS = 15_000;
 
-/** The merge as server-sent events: `progress` when something changed, at last how it ended. */
-export async function* mergeEvents(view: () => Promise<MergeView>): AsyncGenerator<string> {
+/**
+ * The merge as server-sent events: `progress` when something changed, at last how it ended. They end early when the
+ * server closes, which would else wait for a merge that nobody runs any more.
+ */
+export async function* mergeEvents(view: () => Promise<MergeView>, closing?: AbortSignal): AsyncGenerator<string> {
   let sent = '';
   let quiet = 0;
-  for (;;) {
+  while (!closing?.aborted) {
     const merge = await view();
     const data = JSON.stringify(merge);
     const ended = merge.state !== 'queued' && merge.state !== 'running';
@@ -26,7 +29,7 @@ export async function* mergeEvents(view: () => Promise<MergeView>): AsyncGenerat
       yield ': still here\n\n';
       quiet = 0;
     }
-    await delay(POLL_MS);
+    await delay(POLL_MS, undefined, closing ? { signal: closing } : {}).catch(() => {});
     quiet += POLL_MS;
   }
 }

@@ -16,6 +16,8 @@ const byId = z.strictObject({ id: idOrName });
 export function mergeRoutes(app: Api, services: Services): void {
   const { merges, submitter, lifecycle, store, config } = services;
   const tags = ['merges'];
+  const closing = new AbortController();
+  app.addHook('preClose', async () => closing.abort());
 
   app.post(
     '/v1/merges/plan',
@@ -84,7 +86,7 @@ export function mergeRoutes(app: Api, services: Services): void {
     },
     async ({ params }, reply) => {
       const fact = await merges.get(NAMESPACE, params.id);
-      const events = Readable.from(mergeEvents(() => viewMerge(services, NAMESPACE, fact)));
+      const events = Readable.from(mergeEvents(() => viewMerge(services, NAMESPACE, fact), closing.signal));
       reply.header('cache-control', 'no-store').header('x-accel-buffering', 'no').type('text/event-stream');
       // A stream passes the serializer by; the schema's type does not know that.
       return reply.send(events as unknown as string);

@@ -37,3 +37,13 @@ test('a view is sent when it differs from the one before, and the last one under
 test('of a merge that has ended there is one event', async () => {
   assert.deepEqual(await eventsOf([merge('failed', 3)]), [['failed', 3]]);
 });
+
+test('events of an open merge end when the server closes', async () => {
+  const closing = new AbortController();
+  const events = mergeEvents(async () => merge('running'), closing.signal);
+  assert.equal((await events.next()).done, false);
+  const rest = events.next();
+  closing.abort();
+  assert.equal((await rest).done, true);
+  assert.equal((await mergeEvents(async () => merge('running'), closing.signal).next()).done, true);
+});
