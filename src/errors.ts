@@ -10,10 +10,8 @@ export const ERRORS = {
   invalid_range: { status: 416, retry: false, title: 'No requested byte range lies within the file' },
   not_found: { status: 404, retry: false, title: 'There is nothing at this address' },
   unauthorized: { status: 401, retry: false, title: 'The request has no valid API key' },
-  method_not_allowed: { status: 405, retry: false, title: 'The address does not answer to this method' },
   unsupported_media_type: { status: 415, retry: false, title: 'The content type is not accepted here' },
   too_large: { status: 413, retry: false, title: 'The upload is larger than this server accepts' },
-  length_required: { status: 411, retry: false, title: 'The upload needs a Content-Length' },
   upload_incomplete: { status: 400, retry: true, title: 'The upload ended before it was whole' },
   // Checkpoints
   unknown_checkpoint: { status: 404, retry: false, title: 'There is no checkpoint of this name' },

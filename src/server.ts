@@ -10,6 +10,9 @@ import { startMergeWorker } from './worker.js';
 /** How often accepted merges without a job are looked for; they are rare (a queue that lost its data). */
 const RECONCILE_MS = 30_000;
 
+/** Transfers in flight when the server is told to end; what stalls longer is cut, so that the process ends in its grace. */
+const DRAIN_MS = 25_000;
+
 /** A client that sends nothing for this long is gone; between chunks of an upload it may well wait for its disk. */
 const IDLE_SOCKET_MS = 120_000;
 
@@ -37,7 +40,9 @@ export async function startServer(config: Config): Promise<RunningServer> {
       async close() {
         reconciler.stop();
         // The merge goes back to the queue at once; downloads in flight may end.
+        const giveUp = setTimeout(() => app.server.closeAllConnections(), DRAIN_MS);
         await Promise.all([worker?.close(), app.close()]);
+        clearTimeout(giveUp);
         await services.close();
       },
     };

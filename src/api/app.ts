@@ -5,7 +5,7 @@ import type { Services } from '../services.js';
 import { auth } from './plugins/auth.js';
 import { metrics } from './plugins/metrics.js';
 import { openapi } from './plugins/openapi.js';
-import { problems, sendProblem } from './plugins/problems.js';
+import { answerMalformed, problems, sendProblem } from './plugins/problems.js';
 import { unreadBodies } from './plugins/unread-bodies.js';
 import { batchRoutes } from './routes/batches.js';
 import { checkpointRoutes } from './routes/checkpoints.js';
@@ -38,6 +38,7 @@ export async function buildApp({ services, logger, version }: AppOptions): Promi
     bodyLimit: MAX_JSON_BYTES,
     exposeHeadRoutes: false, // a HEAD answer has the real length, so the routes that have one say it themselves
     forceCloseConnections: 'idle',
+    clientErrorHandler: answerMalformed,
     frameworkErrors: (error, request, reply) => void sendProblem(error, request, reply),
     routerOptions: { maxParamLength: MAX_PARAM_LENGTH },
   }).withTypeProvider<ZodTypeProvider>();

@@ -67,9 +67,13 @@ export function createCheckpointCatalog(store: Store): CheckpointCatalog {
     },
     async delete(namespace, name) {
       if (!(await anything(namespace, name))) throw unknown(name);
-      // The record first: from then on the checkpoint does not exist, whatever becomes of the rest.
+      const uploads: string[] = [];
+      for await (const page of store.list(keys.uploads(namespace, name), { delimiter: true }))
+        uploads.push(...page.prefixes);
+      // The record first: from then on the checkpoint does not exist, whatever becomes of the rest. Then only what was
+      // there before: the next checkpoint of this name may be on its way already.
       await store.delete(keys.checkpointRecord(namespace, name));
-      await store.deletePrefix(keys.checkpoint(namespace, name));
+      for (const prefix of uploads) await store.deletePrefix(prefix);
     },
   };
 }

@@ -114,12 +114,11 @@ export function createMergeCatalog(store: Store, now: () => number): MergeCatalo
       const id = mergeId(request, digests);
       if (request.name !== undefined) await claimName(ns, request.name, id);
       const fact: RequestFact = { id, created_at: timestamp(), request, digests };
-      if (await writeFact(store, keys.mergeFact(ns, id, 'request'), fact)) {
-        return { fact, created: true, outcome: { state: 'open' } };
-      }
-      const known = (await find(ns, id)) ?? fact;
+      const isNew = await writeFact(store, keys.mergeFact(ns, id, 'request'), fact);
+      const known = isNew ? fact : ((await find(ns, id)) ?? fact);
       const ended = await outcome(ns, id);
-      if (!hasEndedBadly(ended)) return { fact: known, created: false, outcome: ended };
+      if (!isNew && !hasEndedBadly(ended)) return { fact: known, created: false, outcome: ended };
+      // Of the same merge before; also of one that was deleted, whose worker was late to notice.
       await store.delete(keys.mergeFact(ns, id, 'error'));
       await store.delete(keys.mergeFact(ns, id, 'cancelled'));
       return { fact: known, created: true, outcome: { state: 'open' } };

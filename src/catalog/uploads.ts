@@ -93,6 +93,8 @@ export function createUploads({ store, ingest, maxBytes, now }: UploadsOptions):
       try {
         const { bytes, sha256 } = await receive(prefix, file, source, maxBytes);
         const uploaded = { file, bytes, sha256 };
+        // The checkpoint may have been completed meanwhile, without this file.
+        await ingest.requireFree(namespace, name);
         await writeFact(store, `${prefix}upload.json`, uploaded);
         return uploaded;
       } catch (error) {

@@ -1,4 +1,5 @@
 import { STATUS_CODES } from 'node:http';
+import type { Socket } from 'node:net';
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
 import fp from 'fastify-plugin';
 import { hasZodFastifySchemaValidationErrors } from 'fastify-type-provider-zod';
@@ -62,6 +63,21 @@ export function sendProblem(error: FastifyError, request: FastifyRequest, reply:
     .status(coded.status)
     .type('application/problem+json')
     .send(JSON.stringify(problemOf(coded)));
+}
+
+/** Answers what is no HTTP, or has too long a head for it: no route and no hook ever sees such a request. */
+export function answerMalformed(error: NodeJS.ErrnoException, socket: Socket): void {
+  if (!socket.writable) return void socket.destroy();
+  const status = error.code === 'HPE_HEADER_OVERFLOW' ? 431 : 400;
+  const coded = new EmrError('invalid_request', STATUS_CODES[status]!);
+  const body = JSON.stringify({ ...problemOf(coded), status });
+  const head = [
+    `HTTP/1.1 ${status} ${STATUS_CODES[status]}`,
+    'content-type: application/problem+json',
+    `content-length: ${Buffer.byteLength(body)}`,
+    'connection: close',
+  ];
+  socket.end(`${head.join('\r\n')}\r\n\r\n${body}`);
 }
 
 /** Turns every error into `application/problem+json`; what is not the client's is logged with its cause. */
