@@ -42,6 +42,9 @@ export function createMergeHandler(options: ExecuteOptions): JobHandler {
     if (!won && !(await mayBeCommitted(merges, namespace, id, attempt))) await store.deletePrefix(prefix);
     if (won) await removeOtherAttempts(store, namespace, id, prefix);
     if (failure === undefined) return;
+    // Another attempt has ended the merge, and removed the files that this one was writing: there is nothing left to do.
+    const outcome = await merges.outcome(namespace, id).catch(() => undefined);
+    if (outcome !== undefined && outcome.state !== 'open') return;
     if (context.signal.reason === 'cancelled') await merges.cancel(namespace, id);
     // Handed back to the queue, or worth another try: the queue is told by rejecting.
     else if (context.signal.aborted || !(failure instanceof EmrError) || failure.retry) throw failure;

@@ -60,21 +60,21 @@ async function mergeTiles(options: RunOptions, artifacts: ArtifactSet, meter: Pr
   const job = tileJob(plan, store, elements);
   const items = tileItems(job.tensors, elements);
 
-  const output = await artifacts.open(plan.mask ? bundlePaths.unified : bundlePaths.model, plan.output.bytes);
-  await output.write(plan.output.header);
-  const masks: ArtifactWriter[] = [];
-  for (const task of plan.mask ? plan.tasks : []) {
-    const mask = await artifacts.open(bundlePaths.mask(task.name), plan.mask!.bytes);
-    await mask.write(plan.mask!.header);
-    masks.push(mask);
-  }
-
   const sums = plan.merged.map(() => new Float64Array(sumsLength(plan.tasks.length)));
   const threads = Math.max(1, Math.min(wanted, items.length));
+  // First, since threads take a while to start.
   const pool = startTilePool(job, items.length === 0 ? 0 : threads);
   const stop = () => void pool.close();
   signal.addEventListener('abort', stop, { once: true });
   try {
+    const output = await artifacts.open(plan.mask ? bundlePaths.unified : bundlePaths.model, plan.output.bytes);
+    await output.write(plan.output.header);
+    const masks: ArtifactWriter[] = [];
+    for (const task of plan.mask ? plan.tasks : []) {
+      const mask = await artifacts.open(bundlePaths.mask(task.name), plan.mask!.bytes);
+      await mask.write(plan.mask!.header);
+      masks.push(mask);
+    }
     let next = 0;
     const mergedIndex = new Map(plan.merged.map((tensor, index) => [tensor.name, index]));
     const ofBase = new Map(plan.base.tensors.map((tensor) => [tensor.name, tensor]));

@@ -1,7 +1,7 @@
 import { Worker } from 'node:worker_threads';
 import { EmrError } from '../errors.js';
 import { sumsLength, TILE_ELEMENTS } from '../kernels/types.js';
-import { READER_LIMITS } from './thread-limits.js';
+import { readerLimits } from './thread-limits.js';
 import {
   createResultBuffer,
   LANES,
@@ -45,7 +45,7 @@ export function startTilePool(job: TileJob, threads: number): TilePool {
     const lanes = results.map((buffer) => resultViews(buffer, job));
     const worker = new Worker(THREAD_ENTRY, {
       workerData: { job, results } satisfies TileThreadData,
-      resourceLimits: READER_LIMITS,
+      resourceLimits: readerLimits(job.store),
     });
     worker.on('message', (message: TileMessage) => {
       arrived.set(message.item, { message, worker, lanes });
