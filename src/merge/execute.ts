@@ -44,7 +44,7 @@ export function createMergeHandler(options: ExecuteOptions): JobHandler {
     if (failure === undefined) return;
     // Another attempt has ended the merge, and removed the files that this one was writing: there is nothing left to do.
     const outcome = await merges.outcome(namespace, id).catch(() => undefined);
-    if (outcome !== undefined && outcome.state !== 'open') return;
+    if (outcome?.state === 'succeeded' && outcome.result.attempt !== attempt) return;
     if (context.signal.reason === 'cancelled') await merges.cancel(namespace, id);
     // Handed back to the queue, or worth another try: the queue is told by rejecting.
     else if (context.signal.aborted || !(failure instanceof EmrError) || failure.retry) throw failure;
