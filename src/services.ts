@@ -12,6 +12,7 @@ import { createLifecycle, type Lifecycle } from './merge/lifecycle.js';
 import { createModels, type Models } from './merge/models.js';
 import { createReconstructor, type Reconstructor } from './merge/reconstruct.js';
 import { createSubmitter, type Submitter } from './merge/submit.js';
+import { createTileThreads, type TileThreads } from './merge/tile-threads.js';
 import type { JobHandler, MergeQueue } from './queue/types.js';
 import { openStore } from './store/open.js';
 import type { Store } from './store/types.js';
@@ -22,6 +23,7 @@ export interface Services {
   readonly store: Store;
   readonly queue: MergeQueue;
   readonly sources: Sources;
+  readonly tileThreads: TileThreads;
   readonly checkpoints: CheckpointCatalog;
   readonly uploads: Uploads;
   readonly register: Register;
@@ -50,11 +52,13 @@ export async function createServices(config: Config, log: ServiceLog): Promise<S
   const onQueueError = (err: unknown) => log.warn({ err }, 'a merge is accepted but not queued yet');
   const submitter = createSubmitter({ checkpoints, merges, queue, onQueueError });
   const reconstructor = createReconstructor(store.config, config.threads ?? availableParallelism());
+  const tileThreads = createTileThreads(config.store);
   return {
     config,
     store,
     queue,
     sources,
+    tileThreads,
     checkpoints,
     uploads: createUploads({ store, ingest, maxBytes: config.maxUploadBytes, now }),
     register: createRegister({ store, ingest, fileRoots: config.fileRoots }),
@@ -64,9 +68,10 @@ export async function createServices(config: Config, log: ServiceLog): Promise<S
     reconstructor,
     models: createModels({ store, checkpoints, merges, reconstructor }),
     batches: createBatches(store, submitter, now),
-    runMerge: createMergeHandler({ store, sources, checkpoints, merges, threads: config.threads, now }),
+    runMerge: createMergeHandler({ store, sources, checkpoints, merges, tileThreads, threads: config.threads, now }),
     async close() {
       await reconstructor.close();
+      await tileThreads.close();
       await queue.close();
       await store.close();
     },

@@ -9,12 +9,14 @@ import type { JobContext, JobHandler } from '../queue/types.js';
 import type { Store } from '../store/types.js';
 import { type MergePlan, planMerge } from './plan.js';
 import { runMerge } from './run.js';
+import type { TileThreads } from './tile-threads.js';
 
 export interface ExecuteOptions {
   readonly store: Store;
   readonly sources: Sources;
   readonly checkpoints: CheckpointCatalog;
   readonly merges: MergeCatalog;
+  readonly tileThreads: TileThreads;
   readonly threads: number | undefined;
   readonly now: () => number;
 }
@@ -77,6 +79,7 @@ async function runAttempt(
     plan,
     store: options.store,
     sources: options.sources,
+    tileThreads: options.tileThreads,
     prefix: keys.attempt(namespace, fact.id, attempt),
     threads: options.threads,
     signal,

@@ -37,8 +37,9 @@ export type Report = ReturnType<typeof buildReport>;
 
 function taskSums(sums: Float64Array, task: number, tasks: number, n: number): TensorSums {
   const width = TASK_SUMS.length;
-  const own = Object.fromEntries(TASK_SUMS.map((name, i) => [name, sums[task * width + i]!]));
-  return { n, abs_u: sums[tasks * width]!, u_sq: sums[tasks * width + 1]!, ...own } as unknown as TensorSums;
+  const found = { n, abs_u: sums[tasks * width]!, u_sq: sums[tasks * width + 1]! } as Record<string, number>;
+  for (const [i, name] of TASK_SUMS.entries()) found[name] = sums[task * width + i]!;
+  return found as unknown as TensorSums;
 }
 
 const steps = (tensors: readonly TensorSums[], scope: 'model' | 'tensor') => ({

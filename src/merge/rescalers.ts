@@ -18,13 +18,18 @@ export interface TensorSums extends TaskSums {
   readonly u_sq: number;
 }
 
+const SUM_NAMES = ['n', 'abs_u', 'u_sq', ...TASK_SUMS] as const;
+const NO_SUMS = Object.fromEntries(SUM_NAMES.map((name) => [name, 0])) as { [name in keyof TensorSums]: number };
+
 const ratio = (numerator: number, denominator: number) => (denominator === 0 ? 0 : numerator / denominator);
 const total = <T>(items: readonly T[], value: (item: T) => number) => items.reduce((sum, item) => sum + value(item), 0);
 
 /** Sums over several runs of elements, added in their order; the sums of no elements are all 0. */
 export function addSums(parts: readonly TensorSums[]): TensorSums {
-  const names = ['n', 'abs_u', 'u_sq', ...TASK_SUMS] as const;
-  return Object.fromEntries(names.map((name) => [name, total(parts, (part) => part[name])])) as unknown as TensorSums;
+  if (parts.length === 1) return parts[0]!;
+  const sums = { ...NO_SUMS };
+  for (const part of parts) for (const name of SUM_NAMES) sums[name] += part[name];
+  return sums;
 }
 
 /**

@@ -14,11 +14,13 @@ import { createProgressMeter, type ProgressMeter } from './progress.js';
 import { buildReport } from './report.js';
 import { type ResultViews, type TileJob, tileItems } from './tile-job.js';
 import { startTilePool } from './tile-pool.js';
+import type { TileThreads } from './tile-threads.js';
 
 export interface RunOptions {
   readonly plan: MergePlan;
   readonly store: Store;
   readonly sources: Sources;
+  readonly tileThreads: TileThreads;
   /** Key prefix of this attempt; everything is written below it. */
   readonly prefix: string;
   readonly threads?: number | undefined;
@@ -63,7 +65,7 @@ async function mergeTiles(options: RunOptions, artifacts: ArtifactSet, meter: Pr
   const sums = plan.merged.map(() => new Float64Array(sumsLength(plan.tasks.length)));
   const threads = Math.max(1, Math.min(wanted, items.length));
   // First, since threads take a while to start.
-  const pool = startTilePool(job, items.length === 0 ? 0 : threads);
+  const pool = startTilePool(options.tileThreads, job, items.length === 0 ? 0 : threads);
   const stop = () => void pool.close();
   signal.addEventListener('abort', stop, { once: true });
   try {
@@ -94,6 +96,7 @@ async function mergeTiles(options: RunOptions, artifacts: ArtifactSet, meter: Pr
         meter.add(n * bytesPerElement(job, index));
       }
     }
+    await pool.finish();
     for (const writer of [output, ...masks]) await artifacts.close(writer);
   } finally {
     signal.removeEventListener('abort', stop);

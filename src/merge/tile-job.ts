@@ -92,8 +92,9 @@ export interface TileThreadData {
   readonly results: readonly SharedArrayBuffer[];
 }
 
-/** From a thread: an item's results are in its lane's buffer, and stay there until `{ release: lane }`. */
+/** From a thread: an item's results are in its lane's buffer, and stay there until `{ release: lane }`; or all is done. */
 export type TileMessage =
+  | { readonly done: true }
   | { readonly item: number; readonly lane: number }
   | { readonly item: number; readonly failed: { code: ErrorCode; detail: string; facts: ErrorFacts } };
 

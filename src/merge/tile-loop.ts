@@ -1,7 +1,6 @@
 import { createSources } from '../catalog/sources.js';
 import { DTYPE_BYTES } from '../dtype.js';
 import { EmrError, toEmrError } from '../errors.js';
-import { loadEngine } from '../kernels/engine.js';
 import type { MergeWorkspace, TileFault } from '../kernels/types.js';
 import { openStore } from '../store/open.js';
 import { createReaders } from './readers.js';
@@ -14,23 +13,31 @@ import {
   type TileThreadData,
   tileItems,
 } from './tile-job.js';
+import { createWorkspaceShelf, type WorkspaceShelf } from './workspace-shelf.js';
 
 export interface TilePort {
   postMessage(message: TileMessage): void;
   on(event: 'message', listener: (reply: TileReply) => void): unknown;
 }
 
-/** Takes items until there are none: reads their inputs, computes them, hands the results over. Runs in a thread. */
-export async function runTileLoop({ job, results }: TileThreadData, port: TilePort): Promise<void> {
+/**
+ * What a thread does with one job after the other: takes items until there are none, reads their inputs, computes them,
+ * hands the results over.
+ */
+export function createTileLoop() {
+  const shelf = createWorkspaceShelf();
+  return (data: TileThreadData, port: TilePort) => runTileLoop(data, port, shelf);
+}
+
+async function runTileLoop({ job, results }: TileThreadData, port: TilePort, shelf: WorkspaceShelf): Promise<void> {
   const store = await openStore(job.store);
   const sources = createSources(store);
   const readers = job.files.map((files) => createReaders(files, (file) => sources.open(file)));
-  const engine = await loadEngine(job.engine);
-  const layout = {
+  const workspaces = await shelf.take(job.engine, results.length, {
     tasks: job.files.length - 1,
     elements: job.itemElements,
     wide: job.tensors.some((tensor) => tensor.inputs.some((input) => input.dtype === 'F64')),
-  };
+  });
   const items = tileItems(job.tensors, job.itemElements);
   const cursor = new Int32Array(job.cursor);
 
@@ -49,7 +56,7 @@ export async function runTileLoop({ job, results }: TileThreadData, port: TilePo
 
   const lane = async (buffer: SharedArrayBuffer, index: number) => {
     const views = resultViews(buffer, job);
-    const workspace = engine.createMerge(layout);
+    const workspace = workspaces[index]!;
     for (let taken = Atomics.add(cursor, 0, 1); taken < items.length; taken = Atomics.add(cursor, 0, 1)) {
       const item = items[taken]!;
       const tensor = job.tensors[item.tensor]!;
@@ -73,6 +80,7 @@ export async function runTileLoop({ job, results }: TileThreadData, port: TilePo
   await Promise.all(results.map(lane));
   await Promise.all(readers.map((reader) => reader.close()));
   await store.close();
+  port.postMessage({ done: true });
 }
 
 function compute(workspace: MergeWorkspace, tensor: TileTensor, n: number): TileFault | undefined {

@@ -1,7 +1,6 @@
-import { Worker } from 'node:worker_threads';
+import { MessageChannel, type MessagePort } from 'node:worker_threads';
 import { EmrError } from '../errors.js';
 import { sumsLength, TILE_ELEMENTS } from '../kernels/types.js';
-import { readerLimits } from './thread-limits.js';
 import {
   createResultBuffer,
   LANES,
@@ -12,8 +11,7 @@ import {
   type TileReply,
   type TileThreadData,
 } from './tile-job.js';
-
-const THREAD_ENTRY = new URL('../../workers/tile-thread.js', import.meta.url);
+import type { TileThreads } from './tile-threads.js';
 
 export interface TilePool {
   /**
@@ -21,7 +19,9 @@ export interface TilePool {
    * and valid until the next ones are asked for.
    */
   next(n: number, elementBytes: number): Promise<ResultViews>;
-  /** Ends the threads at once; `next` then rejects. */
+  /** After the last item: gives the threads back when they have closed their files. */
+  finish(): Promise<void>;
+  /** Ends the threads at once, but those that were given back; `next` then rejects. */
   close(): Promise<void>;
 }
 
@@ -29,8 +29,8 @@ export interface TilePool {
  * Threads that compute the items of a job. A thread keeps at most two results, so memory is bounded however far one
  * runs ahead. An item that failed rejects `next` when its turn comes: the first fault in order, whoever found it.
  */
-export function startTilePool(job: TileJob, threads: number): TilePool {
-  const arrived = new Map<number, { message: TileMessage; worker: Worker; lanes: readonly ResultViews[] }>();
+export function startTilePool(threads: TileThreads, job: TileJob, count: number): TilePool {
+  const arrived = new Map<number, { message: ItemMessage; port: MessagePort; lanes: readonly ResultViews[] }>();
   let wanted = 0;
   let release: (() => void) | undefined;
   let failure: unknown;
@@ -40,19 +40,13 @@ export function startTilePool(job: TileJob, threads: number): TilePool {
     failure ??= error;
     waiting?.();
   };
-  const workers = Array.from({ length: threads }, () => {
+  const running = Array.from({ length: count }, () => {
     const results = Array.from({ length: LANES }, () => createResultBuffer(job));
     const lanes = results.map((buffer) => resultViews(buffer, job));
-    const worker = new Worker(THREAD_ENTRY, {
-      workerData: { job, results } satisfies TileThreadData,
-      resourceLimits: readerLimits(job.store),
-    });
-    worker.on('message', (message: TileMessage) => {
-      arrived.set(message.item, { message, worker, lanes });
+    return startJob(threads, { job, results }, fail, (message, port) => {
+      arrived.set(message.item, { message, port, lanes });
       waiting?.();
     });
-    worker.on('error', fail);
-    return worker;
   });
 
   return {
@@ -68,11 +62,11 @@ export function startTilePool(job: TileJob, threads: number): TilePool {
       if (result === undefined) throw failure;
       arrived.delete(wanted);
       wanted += 1;
-      const { message, worker, lanes } = result;
+      const { message, port, lanes } = result;
       if ('failed' in message) {
         throw new EmrError(message.failed.code, message.failed.detail, message.failed.facts);
       }
-      release = () => worker.postMessage({ release: message.lane } satisfies TileReply);
+      release = () => port.postMessage({ release: message.lane } satisfies TileReply);
       const { output, masks, sums } = lanes[message.lane]!;
       const rows = Math.ceil(n / TILE_ELEMENTS);
       return {
@@ -81,9 +75,48 @@ export function startTilePool(job: TileJob, threads: number): TilePool {
         sums: sums.subarray(0, rows * sumsLength(job.files.length - 1)),
       };
     },
+    async finish() {
+      release?.();
+      await Promise.all(running.map((one) => one.done));
+    },
     async close() {
       fail(new EmrError('cancelled', 'The threads were stopped.'));
-      await Promise.all(workers.map((worker) => worker.terminate()));
+      await Promise.all(running.map((one) => one.end()));
+    },
+  };
+}
+
+type ItemMessage = Exclude<TileMessage, { done: true }>;
+
+/** Gives a thread a job, over a port of its own. */
+function startJob(
+  threads: TileThreads,
+  data: TileThreadData,
+  onError: (error: unknown) => void,
+  onItem: (message: ItemMessage, port: MessagePort) => void,
+) {
+  const worker = threads.take();
+  const { port1: port, port2 } = new MessageChannel();
+  let given = false;
+  worker.on('error', onError);
+  const done = new Promise<void>((resolve) => {
+    worker.once('exit', resolve);
+    port.on('message', (message: TileMessage) => {
+      if (!('done' in message)) return onItem(message, port);
+      port.close();
+      worker.off('error', onError).off('exit', resolve);
+      threads.give(worker);
+      given = true;
+      resolve();
+    });
+  });
+  worker.postMessage({ data, port: port2 }, [port2]);
+  return {
+    done,
+    async end(): Promise<void> {
+      if (given) return;
+      port.close();
+      await worker.terminate();
     },
   };
 }

@@ -50,10 +50,10 @@ let runs = 0;
 async function run(services: Services, request: ReturnType<typeof requestOf>, threads: number, itemElements?: number) {
   const plan = await services.submitter.plan(NAMESPACE, request);
   const prefix = `runs/${runs++}/`;
-  const { store, sources } = services;
+  const { store, sources, tileThreads } = services;
   const signal = new AbortController().signal;
   const artifacts = await runMerge({
-    ...{ plan, store, sources, prefix, threads, signal },
+    ...{ plan, store, sources, tileThreads, prefix, threads, signal },
     ...(itemElements ? { itemElements } : {}),
     onProgress: () => {},
   });
