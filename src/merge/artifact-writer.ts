@@ -58,6 +58,7 @@ const SYNCS_AT_ONCE = 4;
 
 /** The artifacts of one attempt: `abort` removes what is not finished, `finish` waits until all are durable. */
 export function artifactSet(store: Store, prefix: string) {
+  const opening = new Set<Promise<ArtifactWriter>>();
   const open = new Set<ArtifactWriter>();
   const finishing = new Set<Promise<void>>();
   const done: Artifact[] = [];
@@ -65,9 +66,15 @@ export function artifactSet(store: Store, prefix: string) {
 
   const set = {
     async open(path: string, bytes: number): Promise<ArtifactWriter> {
-      const writer = await openArtifact(store, prefix, path, bytes);
-      open.add(writer);
-      return writer;
+      const opened = openArtifact(store, prefix, path, bytes);
+      opening.add(opened);
+      try {
+        const writer = await opened;
+        open.add(writer);
+        return writer;
+      } finally {
+        opening.delete(opened);
+      }
     },
     /** Starts to make a written artifact durable; waits only when several are under way. */
     async close(writer: ArtifactWriter): Promise<void> {
@@ -97,6 +104,7 @@ export function artifactSet(store: Store, prefix: string) {
       return done.sort((a, b) => (a.path < b.path ? -1 : 1));
     },
     async abort(): Promise<void> {
+      await Promise.allSettled(opening); // several are opened at once, and one may have failed
       await Promise.all(finishing);
       await Promise.allSettled([...open].map((writer) => writer.abort()));
     },

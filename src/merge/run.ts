@@ -15,6 +15,7 @@ import { buildReport } from './report.js';
 import { type ResultViews, type TileJob, tileItems } from './tile-job.js';
 import { startTilePool } from './tile-pool.js';
 import type { TileThreads } from './tile-threads.js';
+import { together } from './together.js';
 
 export interface RunOptions {
   readonly plan: MergePlan;
@@ -31,8 +32,8 @@ export interface RunOptions {
 }
 
 /**
- * One pass over base and tasks: unified vector (or model), masks and all sums come out of it; then the report, and what
- * is kept verbatim for each task. Returns every artifact, durable in the store. On error nothing of it is left whole.
+ * One pass over base and tasks: unified vector (or model), masks and all sums come out of it; beside it what is kept
+ * verbatim for each task is copied; then the report. Returns every artifact, durable in the store. On error nothing of it is left whole.
  */
 export async function runMerge(options: RunOptions): Promise<Artifact[]> {
   const { plan, store, prefix, signal } = options;
@@ -41,9 +42,11 @@ export async function runMerge(options: RunOptions): Promise<Artifact[]> {
   const artifacts = artifactSet(store, prefix);
   try {
     meter.phase('merging');
-    const sums = await mergeTiles(options, artifacts, meter);
-    meter.phase('copying');
-    for (const task of plan.tasks) await copyTask(options, task, artifacts, meter);
+    const [sums] = await together(
+      signal,
+      (stop) => mergeTiles({ ...options, signal: stop }, artifacts, meter),
+      (stop) => copyTasks({ ...options, signal: stop }, artifacts, meter),
+    );
     signal.throwIfAborted();
     meter.phase('writing');
     await artifacts.write(bundlePaths.report, Buffer.from(`${JSON.stringify(buildReport(plan, sums))}\n`));
@@ -69,14 +72,7 @@ async function mergeTiles(options: RunOptions, artifacts: ArtifactSet, meter: Pr
   const stop = () => void pool.close();
   signal.addEventListener('abort', stop, { once: true });
   try {
-    const output = await artifacts.open(plan.mask ? bundlePaths.unified : bundlePaths.model, plan.output.bytes);
-    await output.write(plan.output.header);
-    const masks: ArtifactWriter[] = [];
-    for (const task of plan.mask ? plan.tasks : []) {
-      const mask = await artifacts.open(bundlePaths.mask(task.name), plan.mask!.bytes);
-      await mask.write(plan.mask!.header);
-      masks.push(mask);
-    }
+    const { output, masks } = await openOutputs(plan, artifacts);
     let next = 0;
     const mergedIndex = new Map(plan.merged.map((tensor, index) => [tensor.name, index]));
     const ofBase = new Map(plan.base.tensors.map((tensor) => [tensor.name, tensor]));
@@ -103,6 +99,21 @@ async function mergeTiles(options: RunOptions, artifacts: ArtifactSet, meter: Pr
     await pool.close();
   }
   return sums;
+}
+
+/** The unified vector or the one model, and where there are masks one for each task; headers written. */
+async function openOutputs(plan: MergePlan, artifacts: ArtifactSet) {
+  const open = async (path: string, { bytes, header }: MergePlan['output']): Promise<ArtifactWriter> => {
+    const writer = await artifacts.open(path, bytes);
+    await writer.write(header);
+    return writer;
+  };
+  const { mask } = plan;
+  const [output, ...masks] = await Promise.all([
+    open(mask ? bundlePaths.unified : bundlePaths.model, plan.output),
+    ...(mask ? plan.tasks.map(({ name }) => open(bundlePaths.mask(name), mask)) : []),
+  ]);
+  return { output, masks };
 }
 
 async function nextTile(result: Promise<ResultViews>, plan: MergePlan, signal: AbortSignal): Promise<ResultViews> {
@@ -159,6 +170,10 @@ function bytesPerElement(job: TileJob, tensor: number): number {
 /** Adds the rows of a result, one for each tile, in index order: the order of f64 additions is fixed by the tiles. */
 function addRows(total: Float64Array, rows: Float64Array): void {
   for (let i = 0; i < rows.length; i++) total[i % total.length]! += rows[i]!;
+}
+
+async function copyTasks(options: RunOptions, artifacts: ArtifactSet, meter: ProgressMeter): Promise<void> {
+  for (const task of options.plan.tasks) await copyTask(options, task, artifacts, meter);
 }
 
 /** The tensors and files that are the task's own. */

@@ -72,9 +72,9 @@ function resultBytes({ files, itemElements, tensors, masks }: Omit<TileJob, 'cur
   };
 }
 
-export function createResultBuffer(job: TileJob): SharedArrayBuffer {
+export function resultBufferBytes(job: TileJob): number {
   const { output, mask, masks, sums } = resultBytes(job);
-  return new SharedArrayBuffer(output + masks * mask + 8 * sums);
+  return output + masks * mask + 8 * sums;
 }
 
 export function resultViews(buffer: SharedArrayBuffer, job: TileJob): ResultViews {

@@ -1,17 +1,17 @@
-import { MessageChannel, type MessagePort } from 'node:worker_threads';
+import { MessageChannel, type MessagePort, type Worker } from 'node:worker_threads';
 import { EmrError } from '../errors.js';
 import { sumsLength, TILE_ELEMENTS } from '../kernels/types.js';
 import {
-  createResultBuffer,
   LANES,
   type ResultViews,
+  resultBufferBytes,
   resultViews,
   type TileJob,
   type TileMessage,
   type TileReply,
   type TileThreadData,
 } from './tile-job.js';
-import type { TileThreads } from './tile-threads.js';
+import type { TileThread, TileThreads } from './tile-threads.js';
 
 export interface TilePool {
   /**
@@ -41,9 +41,11 @@ export function startTilePool(threads: TileThreads, job: TileJob, count: number)
     waiting?.();
   };
   const running = Array.from({ length: count }, () => {
-    const results = Array.from({ length: LANES }, () => createResultBuffer(job));
+    const thread = threads.take();
+    const results = resultBuffers(thread, job);
     const lanes = results.map((buffer) => resultViews(buffer, job));
-    return startJob(threads, { job, results }, fail, (message, port) => {
+    const give = () => threads.give(thread);
+    return startJob(thread.worker, { job, results }, { give, fail }, (message, port) => {
       arrived.set(message.item, { message, port, lanes });
       waiting?.();
     });
@@ -88,24 +90,38 @@ export function startTilePool(threads: TileThreads, job: TileJob, count: number)
 
 type ItemMessage = Exclude<TileMessage, { done: true }>;
 
+/** A buffer for each lane: those that the thread has, where they are large enough. */
+function resultBuffers({ buffers }: TileThread, job: TileJob): SharedArrayBuffer[] {
+  const bytes = resultBufferBytes(job);
+  for (let lane = 0; lane < LANES; lane++) {
+    if ((buffers[lane]?.byteLength ?? 0) < bytes) buffers[lane] = new SharedArrayBuffer(bytes);
+  }
+  return buffers;
+}
+
+interface JobEnds {
+  /** The thread has done all its work and may have another. */
+  give(): void;
+  fail(error: unknown): void;
+}
+
 /** Gives a thread a job, over a port of its own. */
 function startJob(
-  threads: TileThreads,
+  worker: Worker,
   data: TileThreadData,
-  onError: (error: unknown) => void,
+  { give, fail }: JobEnds,
   onItem: (message: ItemMessage, port: MessagePort) => void,
 ) {
-  const worker = threads.take();
   const { port1: port, port2 } = new MessageChannel();
   let given = false;
-  worker.on('error', onError);
+  worker.on('error', fail);
   const done = new Promise<void>((resolve) => {
     worker.once('exit', resolve);
     port.on('message', (message: TileMessage) => {
       if (!('done' in message)) return onItem(message, port);
       port.close();
-      worker.off('error', onError).off('exit', resolve);
-      threads.give(worker);
+      worker.off('error', fail).off('exit', resolve);
+      give();
       given = true;
       resolve();
     });
