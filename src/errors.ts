@@ -16,7 +16,7 @@ export const ERRORS = {
   // Checkpoints
   unknown_checkpoint: { status: 404, retry: false, title: 'There is no checkpoint of this name' },
   name_taken: { status: 409, retry: false, title: 'The name is taken' },
-  checkpoint_in_use: { status: 409, retry: false, title: 'The checkpoint is in use by a merge' },
+  checkpoint_in_use: { status: 409, retry: false, title: 'The checkpoint is in use by a merge or job' },
   checkpoint_changed: { status: 409, retry: false, title: 'The checkpoint is no longer the one that was merged' },
   checkpoint_empty: { status: 422, retry: false, title: 'The checkpoint has no safetensors file' },
   checkpoint_ambiguous: { status: 422, retry: false, title: 'Several safetensors files and no index that joins them' },
@@ -72,6 +72,17 @@ export const ERRORS = {
   task_vector_overflow: { status: 422, retry: false, title: 'A fine-tuned weight minus its base is beyond f32' },
   artifact_corrupt: { status: 500, retry: false, title: 'A stored artifact is not what was written' },
   cancelled: { status: 409, retry: false, title: 'The merge was cancelled' },
+  // Jobs, which run models
+  unknown_job: { status: 404, retry: false, title: 'There is no job of this id' },
+  job_running: { status: 409, retry: true, title: 'The job is still queued or running' },
+  job_ended: { status: 409, retry: false, title: 'The job has already ended' },
+  model_missing: { status: 422, retry: false, title: 'The checkpoint has no model.json, so it cannot run' },
+  model_invalid: { status: 422, retry: false, title: 'The topology in model.json cannot be run' },
+  model_mismatch: { status: 422, retry: false, title: 'The topology in model.json does not fit the weights' },
+  model_too_large: { status: 422, retry: false, title: 'A model or data set is beyond what a job may hold' },
+  model_output: { status: 422, retry: false, title: 'The model puts out numbers that are not finite' },
+  dataset_invalid: { status: 422, retry: false, title: 'The data set does not fit what is asked of it' },
+  label_out_of_range: { status: 422, retry: false, title: 'A label is no class of the model' },
   // The machine
   disk_full: { status: 507, retry: true, title: 'The store has no room left' },
   store_unavailable: { status: 503, retry: true, title: 'The object store does not answer' },

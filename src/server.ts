@@ -5,7 +5,7 @@ import { NAMESPACE } from './api/schemas/common.js';
 import type { Config } from './config.js';
 import { createServices, type Services } from './services.js';
 import { removeLeftovers } from './store/open.js';
-import { startMergeWorker } from './worker.js';
+import { startWorker } from './worker.js';
 
 /** How often accepted merges without a job are looked for; they are rare (a queue that lost its data). */
 const RECONCILE_MS = 30_000;
@@ -30,7 +30,7 @@ export async function startServer(config: Config): Promise<RunningServer> {
   const app = await buildApp({ services, logger, version: packageVersion() });
   app.server.requestTimeout = 0; // an upload takes as long as it takes
   app.server.setTimeout(IDLE_SOCKET_MS);
-  const worker = config.redisUrl === undefined ? await startMergeWorker(services, logger) : undefined;
+  const worker = config.redisUrl === undefined ? await startWorker(services, logger) : undefined;
   const reconciler = startReconciler(services, logger);
   try {
     services.reconstructor.warm();
@@ -54,11 +54,11 @@ export async function startServer(config: Config): Promise<RunningServer> {
   }
 }
 
-function startReconciler({ lifecycle }: Services, logger: Logger) {
+function startReconciler({ lifecycle, jobLifecycle }: Services, logger: Logger) {
   const run = () =>
-    lifecycle.reconcile(NAMESPACE).then(
-      (queued) => queued > 0 && logger.info({ queued }, 'queued merges that had no job'),
-      (err: unknown) => logger.warn({ err }, 'merges without a job could not be looked for'),
+    Promise.all([lifecycle.reconcile(NAMESPACE), jobLifecycle.reconcile(NAMESPACE)]).then(
+      ([merges, jobs]) => merges + jobs > 0 && logger.info({ merges, jobs }, 'queued what was accepted and not queued'),
+      (err: unknown) => logger.warn({ err }, 'what is accepted and not queued could not be looked for'),
     );
   void run();
   const timer = setInterval(() => void run(), RECONCILE_MS);

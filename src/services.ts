@@ -1,7 +1,9 @@
 import { availableParallelism } from 'node:os';
 import { type Batches, createBatches } from './catalog/batches.js';
 import { type CheckpointCatalog, createCheckpointCatalog } from './catalog/checkpoints.js';
+import { createEvaluations, type Evaluations } from './catalog/evaluations.js';
 import { createIngest } from './catalog/ingest.js';
+import { createJobCatalog, type JobCatalog } from './catalog/jobs.js';
 import { createMergeCatalog, type MergeCatalog } from './catalog/merges.js';
 import { createRegister, type Register } from './catalog/register.js';
 import { createSources, type Sources } from './catalog/sources.js';
@@ -13,7 +15,10 @@ import { createModels, type Models } from './merge/models.js';
 import { createReconstructor, type Reconstructor } from './merge/reconstruct.js';
 import { createSubmitter, type Submitter } from './merge/submit.js';
 import { createTileThreads, type TileThreads } from './merge/tile-threads.js';
-import type { JobHandler, MergeQueue } from './queue/types.js';
+import { createJobHandler } from './models/execute.js';
+import { createInputs } from './models/inputs.js';
+import { createJobSubmitter, type JobSubmitter } from './models/submit.js';
+import type { JobHandler, WorkQueue } from './queue/types.js';
 import { openStore } from './store/open.js';
 import type { Store } from './store/types.js';
 
@@ -21,7 +26,7 @@ import type { Store } from './store/types.js';
 export interface Services {
   readonly config: Config;
   readonly store: Store;
-  readonly queue: MergeQueue;
+  readonly queue: WorkQueue;
   readonly sources: Sources;
   readonly tileThreads: TileThreads;
   readonly checkpoints: CheckpointCatalog;
@@ -34,6 +39,11 @@ export interface Services {
   readonly models: Models;
   readonly batches: Batches;
   readonly runMerge: JobHandler;
+  readonly jobs: JobCatalog;
+  readonly jobSubmitter: JobSubmitter;
+  readonly jobLifecycle: Lifecycle;
+  readonly runJob: JobHandler;
+  readonly evaluations: Evaluations;
   close(): Promise<void>;
 }
 
@@ -49,10 +59,14 @@ export async function createServices(config: Config, log: ServiceLog): Promise<S
   const checkpoints = createCheckpointCatalog(store);
   const ingest = createIngest({ store, sources, checkpoints, now });
   const merges = createMergeCatalog(store, now);
-  const onQueueError = (err: unknown) => log.warn({ err }, 'a merge is accepted but not queued yet');
+  const onQueueError = (err: unknown) => log.warn({ err }, 'a merge or job is accepted but not queued yet');
   const submitter = createSubmitter({ checkpoints, merges, queue, onQueueError });
   const reconstructor = createReconstructor(store.config, config.threads ?? availableParallelism());
   const tileThreads = createTileThreads(config.store);
+  const models = createModels({ store, checkpoints, merges, reconstructor });
+  const jobs = createJobCatalog(store, now);
+  const evaluations = createEvaluations(store);
+  const inputs = createInputs({ sources, checkpoints, merges, downloads: models });
   return {
     config,
     store,
@@ -64,11 +78,16 @@ export async function createServices(config: Config, log: ServiceLog): Promise<S
     register: createRegister({ store, ingest, fileRoots: config.fileRoots }),
     merges,
     submitter,
-    lifecycle: createLifecycle(merges, queue),
+    lifecycle: createLifecycle('merge', merges, queue),
     reconstructor,
-    models: createModels({ store, checkpoints, merges, reconstructor }),
+    models,
     batches: createBatches(store, submitter, now),
     runMerge: createMergeHandler({ store, sources, checkpoints, merges, tileThreads, threads: config.threads, now }),
+    jobs,
+    jobSubmitter: createJobSubmitter({ jobs, inputs, merges, evaluations, queue, now, onQueueError }),
+    jobLifecycle: createLifecycle('job', jobs, queue),
+    runJob: createJobHandler({ jobs, inputs, merges, evaluations, now }),
+    evaluations,
     async close() {
       await reconstructor.close();
       await tileThreads.close();
@@ -78,7 +97,7 @@ export async function createServices(config: Config, log: ServiceLog): Promise<S
   };
 }
 
-async function openQueue({ redisUrl }: Config, log: ServiceLog): Promise<MergeQueue> {
+async function openQueue({ redisUrl }: Config, log: ServiceLog): Promise<WorkQueue> {
   if (redisUrl === undefined) return (await import('./queue/local.js')).createLocalQueue();
   const { createBullQueue } = await import('./queue/bullmq.js');
   return createBullQueue({ url: redisUrl, log: (message, err) => log.warn({ err }, message) });

@@ -1,26 +1,38 @@
 import type { Logger } from 'pino';
-import type { QueueWorker } from './queue/types.js';
+import type { Job, JobHandler, QueueWorker } from './queue/types.js';
 import type { Services } from './services.js';
 
-/** Takes merges from the queue and runs them, one at a time: a merge uses all cores itself. */
-export function startMergeWorker({ queue, merges, runMerge }: Services, logger: Logger): Promise<QueueWorker> {
+/** What a worker knows of each kind of work: who runs it, and where its end is written. */
+interface Work {
+  readonly run: JobHandler;
+  readonly runs: Pick<Services['jobs'] | Services['merges'], 'outcome' | 'fail'>;
+}
+
+/** Takes merges and jobs from the queue and runs them, one at a time: a merge uses all cores itself. */
+export function startWorker(services: Services, logger: Logger): Promise<QueueWorker> {
+  const { queue, merges, jobs, runMerge, runJob } = services;
+  const work: Record<Job['kind'], Work> = {
+    merge: { run: runMerge, runs: merges },
+    job: { run: runJob, runs: jobs },
+  };
   return queue.work(
     async (job, context) => {
-      const log = logger.child({ merge: job.id });
-      log.info('merge started');
+      const { kind, namespace, id } = job;
+      const log = logger.child({ [kind]: id });
+      log.info(`${kind} started`);
       try {
-        await runMerge(job, context);
-        log.info({ state: (await merges.outcome(job.namespace, job.id)).state }, 'merge ended');
+        await work[kind].run(job, context);
+        log.info({ state: (await work[kind].runs.outcome(namespace, id)).state }, `${kind} ended`);
       } catch (err) {
-        log.warn({ err }, 'merge attempt failed; it will be tried again');
+        log.warn({ err }, `${kind} attempt failed; it will be tried again`);
         throw err;
       }
     },
     {
       concurrency: 1,
-      onExhausted: async (job, error) => {
-        logger.error({ err: error, merge: job.id }, 'merge failed for good');
-        await merges.fail(job.namespace, job.id, error);
+      onExhausted: async ({ kind, namespace, id }, error) => {
+        logger.error({ err: error, [kind]: id }, `${kind} failed for good`);
+        await work[kind].runs.fail(namespace, id, error);
       },
     },
   );

@@ -1,9 +1,9 @@
-/** Entry of a worker process: takes merges from Redis. Any number of them, on any number of machines. */
+/** Entry of a worker process: takes merges and jobs from Redis. Any number of them, on any number of machines. */
 import closeWithGrace from 'close-with-grace';
 import { pino } from 'pino';
 import { readConfig } from '../src/config.js';
 import { createServices } from '../src/services.js';
-import { startMergeWorker } from '../src/worker.js';
+import { startWorker } from '../src/worker.js';
 
 /** Handing a merge back takes moments; this is for a store that hangs. */
 const GRACE_MS = 10_000;
@@ -14,7 +14,7 @@ if (config.redisUrl === undefined) {
 }
 const logger = pino({ level: config.logLevel });
 const services = await createServices(config, logger);
-const worker = await startMergeWorker(services, logger);
+const worker = await startWorker(services, logger);
 logger.info({ pid: process.pid }, 'worker ready');
 closeWithGrace({ delay: GRACE_MS }, async ({ err }) => {
   if (err) logger.error({ err }, 'worker failed');

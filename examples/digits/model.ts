@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
+import { LayerNorm, Linear } from '../../src/models/compute/layers.js';
 import { PIXELS } from './data.js';
-import { LayerNorm, Linear } from './layers.js';
 import type { Tensors } from './tensor-files.js';
 
 const HIDDEN_SIZES = [192, 192, 192];
@@ -41,17 +41,30 @@ export function modelShapes(classes: number): Map<string, number[]> {
  */
 export function buildModel(weights: Tensors): tfl.LayersModel {
   const classes = weights.get('head.bias')?.shape[0] ?? 0;
-  const input = tfl.input({ shape: [PIXELS] });
-  let hidden = input;
-  const apply = (layer: tfl.layers.Layer) => layer.apply(hidden) as tfl.SymbolicTensor;
-  for (const size of HIDDEN_SIZES) {
-    hidden = apply(new Linear(size));
-    hidden = apply(new LayerNorm(LAYER_NORM_EPSILON));
-    hidden = apply(tfl.layers.activation({ activation: 'relu' }));
-  }
-  const model = tfl.model({ inputs: input, outputs: apply(new Linear(classes)) });
+  const model = buildNetwork(classes);
   tf.tidy(() => model.setWeights([...modelShapes(classes)].map(([name, shape]) => toTensor(weights, name, shape))));
   return model;
+}
+
+/** The network with zeros for weights; a layer's name is that of its tensors, before the last dot. */
+function buildNetwork(classes: number): tfl.LayersModel {
+  const input = tfl.input({ shape: [PIXELS], name: 'pixels' });
+  let hidden = input;
+  const apply = (layer: tfl.layers.Layer) => layer.apply(hidden) as tfl.SymbolicTensor;
+  for (const [index, units] of HIDDEN_SIZES.entries()) {
+    hidden = apply(new Linear({ name: `layers.${index}`, units }));
+    hidden = apply(new LayerNorm({ name: `norms.${index}`, epsilon: LAYER_NORM_EPSILON }));
+    hidden = apply(tfl.layers.activation({ name: `activations.${index}`, activation: 'relu' }));
+  }
+  return tfl.model({ inputs: input, outputs: apply(new Linear({ name: 'head', units: classes })), name: 'mlp' });
+}
+
+/** What model.json beside a checkpoint says: the topology, by which the service can run it. */
+export function describeTopology(classes: number) {
+  const model = buildNetwork(classes);
+  const topology = model.toJSON(null, false) as object;
+  model.dispose();
+  return { format: 'layers-model', modelTopology: topology };
 }
 
 function toTensor(weights: Tensors, name: string, shape: number[]): tf.Tensor {

@@ -5,7 +5,7 @@ import { augment } from './augment.js';
 import { startBackend } from './backend.js';
 import { type ImageSet, pick, standardise } from './data.js';
 import { evaluateTask } from './evaluate.js';
-import { describeModel } from './model.js';
+import { describeModel, describeTopology } from './model.js';
 import { EXAMPLE, FASHION_FOLDER, mnistFolder, UCI_FILE } from './places.js';
 import { createRandom, type Random, shuffled } from './random.js';
 import { cutHeldOut, type Locations, readTraining } from './sources.js';
@@ -62,8 +62,9 @@ async function saveCheckpoint(out: string, name: string, weights: Tensors): Prom
   const folder = join(out, 'checkpoints', name);
   await mkdir(folder, { recursive: true });
   await writeWeights(join(folder, 'model.safetensors'), weights);
-  const config = describeModel(weights.get('head.bias')!.shape[0]!, name);
-  await writeFile(join(folder, 'config.json'), `${JSON.stringify(config, null, 2)}\n`);
+  const classes = weights.get('head.bias')!.shape[0]!;
+  await writeFile(join(folder, 'config.json'), `${JSON.stringify(describeModel(classes, name), null, 2)}\n`);
+  await writeFile(join(folder, 'model.json'), `${JSON.stringify(describeTopology(classes))}\n`);
 }
 
 async function saveHeldOut(out: string, locations: Locations): Promise<void> {

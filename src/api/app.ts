@@ -10,6 +10,7 @@ import { unreadBodies } from './plugins/unread-bodies.js';
 import { batchRoutes } from './routes/batches.js';
 import { checkpointRoutes } from './routes/checkpoints.js';
 import { healthRoutes } from './routes/health.js';
+import { jobRoutes } from './routes/jobs.js';
 import { mergeRoutes } from './routes/merges.js';
 import { methodRoutes } from './routes/methods.js';
 import { modelRoutes } from './routes/models.js';
@@ -56,7 +57,16 @@ export async function buildApp({ services, logger, version }: AppOptions): Promi
     throwFileSizeLimit: false,
     limits: { fileSize: Number.POSITIVE_INFINITY, files: MAX_PARTS, parts: MAX_PARTS, fields: 1, fieldSize: 1024 },
   });
-  const routes = [uploadRoutes, checkpointRoutes, mergeRoutes, modelRoutes, batchRoutes, methodRoutes, healthRoutes];
+  const routes = [
+    uploadRoutes,
+    checkpointRoutes,
+    mergeRoutes,
+    modelRoutes,
+    batchRoutes,
+    jobRoutes,
+    methodRoutes,
+    healthRoutes,
+  ];
   for (const register of routes) await app.register(async (scope) => register(scope as unknown as Api, services));
   return app as unknown as Api;
 }

@@ -9,10 +9,11 @@ export const keys = {
   isUploaded: (key: string) => /^[^/]+\/checkpoints\/[^/]+\/u\//.test(key),
   merges: (ns: string) => `${ns}/merges/`,
   merge: (ns: string, id: string) => `${ns}/merges/${id}/`,
-  mergeFact: (ns: string, id: string, fact: 'request' | 'result' | 'error' | 'cancelled') =>
-    `${ns}/merges/${id}/${fact}.json`,
   attempts: (ns: string, id: string) => `${ns}/merges/${id}/a/`,
   attempt: (ns: string, id: string, attempt: string) => `${ns}/merges/${id}/a/${attempt}/`,
+  evaluations: (ns: string, id: string) => `${ns}/merges/${id}/evaluations/`,
+  evaluation: (ns: string, id: string, job: string) => `${ns}/merges/${id}/evaluations/${job}.json`,
+  jobs: (ns: string) => `${ns}/jobs/`,
   batch: (ns: string, id: string) => `${ns}/batches/${id}.json`,
   alias: (ns: string, name: string) => `${ns}/merge-names/${name}.json`,
 };

@@ -1,6 +1,5 @@
 /** The facts of a merge, as schemas. Its state follows from which of them exist. */
 import { z } from 'zod';
-import { ERRORS, type ErrorCode } from '../errors.js';
 import { mergeRequest } from '../merge/request.js';
 
 /** request.json: the merge is accepted. `digests` are those of its inputs, which every attempt checks. */
@@ -20,13 +19,3 @@ export const resultFact = z.object({
   artifacts: z.array(z.object({ path: z.string(), bytes: z.number(), sha256: z.string() })),
 });
 export type ResultFact = z.output<typeof resultFact>;
-
-export const errorFact = z.object({
-  code: z.enum(Object.keys(ERRORS) as [ErrorCode, ...ErrorCode[]]),
-  detail: z.string(),
-  facts: z.record(z.string(), z.unknown()),
-  failed_at: z.string(),
-});
-export type ErrorFact = z.output<typeof errorFact>;
-
-export const cancelledFact = z.object({ cancelled_at: z.string() });

@@ -3,6 +3,7 @@ import type { CheckpointCatalog } from '../catalog/checkpoints.js';
 import { keys } from '../catalog/keys.js';
 import type { RequestFact } from '../catalog/merge-facts.js';
 import type { MergeCatalog } from '../catalog/merges.js';
+import { endFailed } from '../catalog/runs.js';
 import type { Sources } from '../catalog/sources.js';
 import { EmrError } from '../errors.js';
 import type { JobContext, JobHandler } from '../queue/types.js';
@@ -47,10 +48,7 @@ export function createMergeHandler(options: ExecuteOptions): JobHandler {
     // Another attempt has ended the merge, and removed the files that this one was writing: there is nothing left to do.
     const outcome = await merges.outcome(namespace, id).catch(() => undefined);
     if (outcome?.state === 'succeeded' && outcome.result.attempt !== attempt) return;
-    if (context.signal.reason === 'cancelled') await merges.cancel(namespace, id);
-    // Handed back to the queue, or worth another try: the queue is told by rejecting.
-    else if (context.signal.aborted || !(failure instanceof EmrError) || failure.retry) throw failure;
-    else await merges.fail(namespace, id, failure);
+    await endFailed(merges, { namespace, id }, context, failure);
   };
 }
 

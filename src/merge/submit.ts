@@ -3,7 +3,7 @@ import type { RequestFact } from '../catalog/merge-facts.js';
 import type { MergeCatalog, MergeInputs, Outcome } from '../catalog/merges.js';
 import type { CheckpointRecord } from '../catalog/records.js';
 import { EmrError } from '../errors.js';
-import type { MergeQueue } from '../queue/types.js';
+import type { WorkQueue } from '../queue/types.js';
 import { type MergePlan, planMerge } from './plan.js';
 import type { MergeRequest } from './request.js';
 
@@ -25,7 +25,7 @@ export interface Submitter {
 export interface SubmitOptions {
   readonly checkpoints: CheckpointCatalog;
   readonly merges: MergeCatalog;
-  readonly queue: MergeQueue;
+  readonly queue: WorkQueue;
   /** An accepted merge that could not be queued; the reconciler will do it. */
   readonly onQueueError: (error: unknown) => void;
 }
@@ -53,7 +53,7 @@ export function createSubmitter({ checkpoints, merges, queue, onQueueError }: Su
       const { fact, created, outcome } = await merges.accept(namespace, request, inputs);
       if (needsQueue(outcome)) {
         // The request is written down: whatever becomes of the queue now, the merge will be run.
-        await queue.enqueue({ namespace, id: fact.id }).catch(onQueueError);
+        await queue.enqueue({ kind: 'merge', namespace, id: fact.id }).catch(onQueueError);
       }
       return { fact, created };
     },

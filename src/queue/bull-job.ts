@@ -1,16 +1,18 @@
 /** What lies in Redis for a job: its ids and its progress, and nothing that cannot be lost. */
 import type { Job as BullJob } from 'bullmq';
 import { z } from 'zod';
-import type { Job, Progress } from './types.js';
+import { JOB_KINDS, type Job, type Progress } from './types.js';
 
 export const QUEUE_NAME = 'merges';
 
-export type MergeJob = BullJob<unknown, void, string>;
+export type QueuedJob = BullJob<unknown, void, string>;
 
 /** Longest namespace or id that is taken from Redis; names have at most 96 characters, ids are hashes. */
 const MAX_ID = 256;
 
 const jobSchema = z.strictObject({
+  /** Queued by a version that had merges only: one of those. */
+  kind: z.enum(JOB_KINDS).default('merge'),
   namespace: z.string().min(1).max(MAX_ID),
   id: z.string().min(1).max(MAX_ID),
 });
@@ -33,6 +35,6 @@ export function readProgress(progress: unknown): Progress | undefined {
 }
 
 /** One enqueueing of a job: the same job added again has another instance. */
-export function instanceOf(job: MergeJob): string {
+export function instanceOf(job: QueuedJob): string {
   return `${job.id}@${job.timestamp}`;
 }

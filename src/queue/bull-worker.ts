@@ -1,6 +1,6 @@
 /** One BullMQ worker: takes jobs from Redis, runs them with a handler, and hands them back when it is closed. */
 import { UnrecoverableError, WaitingError, Worker } from 'bullmq';
-import { instanceOf, type MergeJob, QUEUE_NAME, readJob } from './bull-job.js';
+import { instanceOf, QUEUE_NAME, type QueuedJob, readJob } from './bull-job.js';
 import type { Cancels } from './cancels.js';
 import { type QueueOptions, tellExhausted } from './options.js';
 import { workerConnection } from './redis.js';
@@ -48,7 +48,7 @@ export function startBullWorker(
   const exhausted = new Set<Promise<void>>();
   cancels.listen(subscriber, connection, runner.running, runner.cancel);
 
-  async function processJob(bullJob: MergeJob, token: string | undefined): Promise<void> {
+  async function processJob(bullJob: QueuedJob, token: string | undefined): Promise<void> {
     const job = readJob(bullJob.data);
     if (!job) return log('A job with unreadable data was dropped', bullJob.id);
     const instance = instanceOf(bullJob);
@@ -68,7 +68,7 @@ export function startBullWorker(
       throw new WaitingError();
     }
     if (outcome.kind === 'failed') {
-      log(`An attempt at ${job.namespace}/${job.id} failed`, outcome.error);
+      log(`An attempt at ${job.kind} ${job.namespace}/${job.id} failed`, outcome.error);
       const last = bullJob.attemptsMade + 1 >= (bullJob.opts.attempts ?? 1);
       if (last) await tellExhausted(options, job, outcome.error, log);
       // Wrapped: some error classes are commands to BullMQ.

@@ -1,13 +1,13 @@
 /** The queue of many processes: BullMQ on Redis. It holds ids only; a flushed Redis loses nothing (see the reconciler). */
 import { Queue } from 'bullmq';
 import { EmrError } from '../errors.js';
-import { instanceOf, type MergeJob, QUEUE_NAME, readProgress } from './bull-job.js';
+import { instanceOf, QUEUE_NAME, type QueuedJob, readProgress } from './bull-job.js';
 import { startBullWorker } from './bull-worker.js';
 import { createCancels } from './cancels.js';
 import { QUEUE_DEFAULTS, type QueueOptions } from './options.js';
 import { producerConnection, withoutRepeats } from './redis.js';
 import { jobKey } from './runner.js';
-import type { Job, MergeQueue, QueueWorker } from './types.js';
+import type { Job, QueueWorker, WorkQueue } from './types.js';
 
 export interface BullQueueOptions extends QueueOptions {
   /** `redis://[user:password@]host:port[/db]`, or `rediss:` for TLS. */
@@ -18,7 +18,7 @@ export interface BullQueueOptions extends QueueOptions {
 
 const WAITING: readonly string[] = ['waiting', 'delayed', 'prioritized'];
 
-export function createBullQueue(options: BullQueueOptions): MergeQueue {
+export function createBullQueue(options: BullQueueOptions): WorkQueue {
   const { url, prefix, maxAttempts, backoffMs, closeGraceMs, ...rest } = {
     ...QUEUE_DEFAULTS,
     prefix: 'emr',
@@ -53,12 +53,13 @@ export function createBullQueue(options: BullQueueOptions): MergeQueue {
     }
   }
 
-  const find = (job: Job): Promise<MergeJob | undefined> => queue.getJob(jobKey(job));
+  const find = (job: Job): Promise<QueuedJob | undefined> => queue.getJob(jobKey(job));
 
   return {
     enqueue: (job) =>
       ask(async () => {
-        await queue.add('merge', { namespace: job.namespace, id: job.id }, { jobId: jobKey(job) });
+        const { kind, namespace, id } = job;
+        await queue.add(kind, { kind, namespace, id }, { jobId: jobKey(job) });
       }),
 
     status: (job) =>

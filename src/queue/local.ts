@@ -2,7 +2,7 @@
 import { EmrError } from '../errors.js';
 import { QUEUE_DEFAULTS, type QueueOptions, tellExhausted } from './options.js';
 import { createRunner, jobKey, type Outcome, type Runner } from './runner.js';
-import type { Job, MergeQueue, Progress, QueueWorker, WorkerOptions } from './types.js';
+import type { Job, Progress, QueueWorker, WorkerOptions, WorkQueue } from './types.js';
 
 interface Entry {
   readonly job: Job;
@@ -22,7 +22,7 @@ interface LocalWorker {
   readonly running: Set<Promise<void>>;
 }
 
-export function createLocalQueue(options: QueueOptions = {}): MergeQueue {
+export function createLocalQueue(options: QueueOptions = {}): WorkQueue {
   const { maxAttempts, backoffMs, closeGraceMs, log } = { ...QUEUE_DEFAULTS, ...options };
   const entries = new Map<string, Entry>();
   /** A set keeps the order of insertion and removes from the middle at once. */
@@ -61,7 +61,7 @@ export function createLocalQueue(options: QueueOptions = {}): MergeQueue {
       return;
     }
     if (outcome.kind === 'failed' && !entry.cancelled) {
-      log(`An attempt at ${entry.job.namespace}/${entry.job.id} failed`, outcome.error);
+      log(`An attempt at ${entry.job.kind} ${entry.job.namespace}/${entry.job.id} failed`, outcome.error);
       entry.failures += 1;
       if (entry.failures < maxAttempts) {
         entry.runner = undefined;

@@ -22,6 +22,6 @@ export async function tellExhausted(options: WorkerOptions, job: Job, error: unk
   try {
     await options.onExhausted?.(job, error);
   } catch (failure) {
-    log(`onExhausted of ${job.namespace}/${job.id} failed`, failure);
+    log(`onExhausted of ${job.kind} ${job.namespace}/${job.id} failed`, failure);
   }
 }

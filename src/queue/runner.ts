@@ -26,7 +26,7 @@ interface Attempt {
 
 /** Unique for a job, without `:`, and never all digits, as BullMQ asks of its ids. */
 export function jobKey(job: Job): string {
-  return `${encodeURIComponent(job.namespace)}/${encodeURIComponent(job.id)}`;
+  return `${job.kind}/${encodeURIComponent(job.namespace)}/${encodeURIComponent(job.id)}`;
 }
 
 /**

@@ -1,9 +1,13 @@
 /**
- * The queue holds ids, never payloads: what a merge is lies in the store. Two implementations: `local.ts` (in this
+ * The queue holds ids, never payloads: what a merge or a job is lies in the store. Two implementations: `local.ts` (in this
  * process) and `bullmq.ts` (Redis); both pass test/conformance/queue.ts. Delivery is at least once: a job may run
  * twice, also at the same time, and its handler must bear that.
  */
+/** What is run, which says where its facts lie and who handles it. */
+export const JOB_KINDS = ['merge', 'job'] as const;
+
 export interface Job {
+  readonly kind: (typeof JOB_KINDS)[number];
   readonly namespace: string;
   readonly id: string;
 }
@@ -48,7 +52,7 @@ export interface QueueWorker {
   close(): Promise<void>;
 }
 
-export interface MergeQueue {
+export interface WorkQueue {
   /** Adds the job unless it is waiting or active. Rejects soon with `queue_unavailable`, never hangs. */
   enqueue(job: Job): Promise<void>;
   /** undefined: the queue does not know it, or is done with it. */

@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { Queue } from 'bullmq';
 import { Redis } from 'ioredis';
 import { type BullQueueOptions, createBullQueue } from '../../src/queue/bullmq.js';
-import type { Job, MergeQueue } from '../../src/queue/types.js';
+import type { Job, WorkQueue } from '../../src/queue/types.js';
 import { gate, recorder, untilAborted } from '../helpers/queue-handlers.js';
 import { privateRedis, redisServer } from '../helpers/redis.js';
 import { until } from '../helpers/until.js';
@@ -17,19 +17,19 @@ const server = await redisServer();
 const skip = 'skip' in server ? server.skip : false;
 after(() => ('skip' in server ? undefined : server.stop()));
 
-const job = (id: string): Job => ({ namespace: 'default', id });
+const job = (id: string): Job => ({ kind: 'merge', namespace: 'default', id });
 
 /** Queue objects with connections of their own on one fresh prefix. */
 function ends(t: TestContext, options: Omit<BullQueueOptions, 'url' | 'prefix'> = {}) {
   assert.ok(!('skip' in server));
   const { url } = server;
   const { prefix, clean } = server.freshPrefix();
-  const queues: MergeQueue[] = [];
+  const queues: WorkQueue[] = [];
   t.after(async () => {
     await Promise.all(queues.map((queue) => queue.close()));
     await clean();
   });
-  const queueAt = (at: string): MergeQueue => {
+  const queueAt = (at: string): WorkQueue => {
     const queue = createBullQueue({ url: at, prefix, backoffMs: 20, closeGraceMs: 300, ...options });
     queues.push(queue);
     return queue;
@@ -95,7 +95,7 @@ describe('queue: BullMQ on Redis', { skip }, () => {
     // What BullMQ writes when a job stalls once more than it may.
     const redis = new Redis(url);
     t.after(() => redis.disconnect());
-    await redis.hset(`${prefix}:merges:default/a`, 'defa', 'job stalled more than allowable limit');
+    await redis.hset(`${prefix}:merges:merge/default/a`, 'defa', 'job stalled more than allowable limit');
     const { jobs, handler } = recorder();
     const given: string[] = [];
     await queue.work(handler, { onExhausted: async (j, error) => void given.push(j.id, (error as Error).message) });

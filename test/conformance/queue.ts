@@ -2,24 +2,24 @@
 import assert from 'node:assert/strict';
 import { describe, type TestContext, test } from 'node:test';
 import type { QueueOptions } from '../../src/queue/options.js';
-import type { Job, MergeQueue } from '../../src/queue/types.js';
+import type { Job, WorkQueue } from '../../src/queue/types.js';
 import { gate, recorder, untilAborted } from '../helpers/queue-handlers.js';
 import { until } from '../helpers/until.js';
 
 export interface QueueEnds {
-  readonly queue: MergeQueue;
-  readonly other: MergeQueue;
+  readonly queue: WorkQueue;
+  readonly other: WorkQueue;
 }
 
 /** Closes and removes the queue itself, after the test `t`. */
 export type OpenQueue = (t: TestContext, options: QueueOptions) => Promise<QueueEnds>;
 
 const FAST: QueueOptions = { backoffMs: 20, closeGraceMs: 300 };
-const job = (id: string, namespace = 'default'): Job => ({ namespace, id });
+const job = (id: string, namespace = 'default'): Job => ({ kind: 'merge', namespace, id });
 
-const isGone = (queue: MergeQueue, j: Job) =>
+const isGone = (queue: WorkQueue, j: Job) =>
   until(`${j.id} is done`, async () => (await queue.status(j)) === undefined);
-const isActive = (queue: MergeQueue, j: Job) =>
+const isActive = (queue: WorkQueue, j: Job) =>
   until(`${j.id} is active`, async () => (await queue.status(j))?.state === 'active');
 
 export function queueSuite(name: string, open: OpenQueue, options: { skip?: string | false } = {}): void {

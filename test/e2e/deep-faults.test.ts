@@ -10,7 +10,7 @@ import { createMergeHandler } from '../../src/merge/execute.js';
 import { createLocalQueue } from '../../src/queue/local.js';
 import type { CancelReason } from '../../src/queue/types.js';
 import type { Services } from '../../src/services.js';
-import { startMergeWorker } from '../../src/worker.js';
+import { startWorker } from '../../src/worker.js';
 import { hookedStore, type WriteStep } from '../helpers/hooked-store.js';
 import { folderOf } from '../helpers/random-checkpoint.js';
 import { f32 } from '../helpers/safetensors-file.js';
@@ -53,7 +53,7 @@ function handlerWith(services: Services, hook: (step: WriteStep) => void | Promi
 async function attempt(services: Services, id: string, hook: Hook = () => {}): Promise<void> {
   const controller = new AbortController();
   const handler = handlerWith(services, (step) => hook(step, controller));
-  await handler({ namespace: NAMESPACE, id }, { signal: controller.signal, progress: () => {} });
+  await handler({ kind: 'merge', namespace: NAMESPACE, id }, { signal: controller.signal, progress: () => {} });
 }
 
 /** Keys below the merge, and what half-written files there are besides. */
@@ -139,8 +139,8 @@ test('a fault that a retry may mend is tried again, and the merge succeeds', asy
     const runMerge = handlerWith(services, ({ op, key }) => {
       if (op === 'open' && key.endsWith('unified.safetensors') && ++attempts < 3) throw disk_full();
     });
-    await startMergeWorker({ ...services, queue, runMerge }, pino({ level: 'silent' }));
-    await queue.enqueue({ namespace: NAMESPACE, id });
+    await startWorker({ ...services, queue, runMerge }, pino({ level: 'silent' }));
+    await queue.enqueue({ kind: 'merge', namespace: NAMESPACE, id });
     await until('it has ended', async () => (await services.merges.outcome(NAMESPACE, id)).state !== 'open');
     await queue.close();
     assert.equal(attempts, 3);
@@ -157,8 +157,8 @@ test('a fault that stays ends the merge as failed with its code, after three att
       attempts++;
       throw disk_full();
     });
-    await startMergeWorker({ ...services, queue, runMerge }, pino({ level: 'silent' }));
-    await queue.enqueue({ namespace: NAMESPACE, id });
+    await startWorker({ ...services, queue, runMerge }, pino({ level: 'silent' }));
+    await queue.enqueue({ kind: 'merge', namespace: NAMESPACE, id });
     await until('it has ended', async () => (await services.merges.outcome(NAMESPACE, id)).state !== 'open');
     await queue.close();
     assert.equal(attempts, 3);

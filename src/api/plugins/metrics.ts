@@ -1,9 +1,9 @@
 import fp from 'fastify-plugin';
 import { collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
-import type { MergeQueue } from '../../queue/types.js';
+import type { WorkQueue } from '../../queue/types.js';
 
 /** `GET /metrics` for Prometheus: the process, requests by route, and the queue. */
-export const metrics = fp<{ queue: MergeQueue }>(
+export const metrics = fp<{ queue: WorkQueue }>(
   async (app, { queue }) => {
     const registry = new Registry();
     collectDefaultMetrics({ register: registry });

@@ -7,7 +7,7 @@ import type { Api } from '../types.js';
 
 const byName = z.strictObject({ name });
 
-export function checkpointRoutes(app: Api, { checkpoints, merges }: Services): void {
+export function checkpointRoutes(app: Api, { checkpoints, merges, jobs }: Services): void {
   app.get(
     '/v1/checkpoints',
     {
@@ -45,7 +45,7 @@ export function checkpointRoutes(app: Api, { checkpoints, merges }: Services): v
         tags: ['checkpoints'],
         summary: 'Delete a checkpoint and the files that were uploaded for it',
         description:
-          'Refused while an unfinished merge reads it, and while it is the base that a finished merge is rebuilt from; ' +
+          'Refused while an unfinished merge or job reads it, and while it is the base that a finished merge is rebuilt from; ' +
           '`force=true` deletes it in the second case. Files registered in place are left alone.',
         params: byName,
         querystring: z.strictObject({ force: z.stringbool().default(false) }),
@@ -53,7 +53,7 @@ export function checkpointRoutes(app: Api, { checkpoints, merges }: Services): v
       },
     },
     async ({ params, query }, reply) => {
-      await requireUnused({ merges, checkpoints }, NAMESPACE, params.name, query.force);
+      await requireUnused({ merges, jobs, checkpoints }, NAMESPACE, params.name, query.force);
       await checkpoints.delete(NAMESPACE, params.name);
       return reply.status(204).send();
     },

@@ -3,10 +3,10 @@ import { z } from 'zod';
 import { EmrError } from '../../errors.js';
 import { mergeRequest } from '../../merge/request.js';
 import type { Services } from '../../services.js';
-import { mergeEvents } from '../merge-events.js';
-import { listMerges } from '../merge-list.js';
 import { viewMerge } from '../merge-view.js';
 import { viewPlan } from '../plan-view.js';
+import { runEvents } from '../run-events.js';
+import { listNewest } from '../run-list.js';
 import { idOrName, listOf, NAMESPACE, nothing, page, refusals } from '../schemas/common.js';
 import { mergeView, planView } from '../schemas/merge.js';
 import type { Api } from '../types.js';
@@ -63,7 +63,7 @@ export function mergeRoutes(app: Api, services: Services): void {
         response: { 200: listOf(mergeView), ...refusals(400) },
       },
     },
-    async ({ query }) => listMerges(services, NAMESPACE, query),
+    async ({ query }) => listNewest(merges.all(NAMESPACE), (fact) => viewMerge(services, NAMESPACE, fact), query),
   );
 
   app.get(
@@ -86,7 +86,7 @@ export function mergeRoutes(app: Api, services: Services): void {
     },
     async ({ params }, reply) => {
       const fact = await merges.get(NAMESPACE, params.id);
-      const events = Readable.from(mergeEvents(() => viewMerge(services, NAMESPACE, fact), closing.signal));
+      const events = Readable.from(runEvents(() => viewMerge(services, NAMESPACE, fact), closing.signal));
       reply.header('cache-control', 'no-store').header('x-accel-buffering', 'no').type('text/event-stream');
       // A stream passes the serializer by; the schema's type does not know that.
       return reply.send(events as unknown as string);

@@ -7,6 +7,7 @@ export const NAMESPACE = 'default';
 export const name = z.string().regex(NAME_PATTERN);
 export const idOrName = z.string().regex(NAME_PATTERN).describe('The id of a merge, or its name.');
 export const batchId = z.string().regex(MERGE_ID_PATTERN);
+export const jobId = z.string().regex(MERGE_ID_PATTERN);
 
 const DEFAULT_PAGE = 50;
 /** A page is read from the store object by object. */

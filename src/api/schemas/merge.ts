@@ -1,31 +1,17 @@
 import { z } from 'zod';
 import { mergeRequest } from '../../merge/request.js';
 import { name } from './common.js';
-
-export const progressView = z.object({
-  phase: z.string(),
-  bytes_done: z.int(),
-  bytes_total: z.int(),
-  percent: z.number(),
-  bytes_per_second: z.number(),
-  eta_seconds: z.number().nullable().describe('null until the rate is known.'),
-});
-
-const failure = z.looseObject({ code: z.string(), detail: z.string(), failed_at: z.iso.datetime() });
+import { runFields } from './run.js';
 
 export const mergeView = z
   .object({
     id: z.string(),
     name: name.optional(),
-    state: z.enum(['queued', 'running', 'succeeded', 'failed', 'cancelled']),
-    created_at: z.iso.datetime(),
-    attempts: z.int().describe('How often a worker has started it since it was queued.'),
-    progress: progressView.optional(),
+    ...runFields,
     request: mergeRequest,
     result: z
       .object({ finished_at: z.iso.datetime(), seconds: z.number(), bytes: z.int().describe('Of all its files.') })
       .optional(),
-    error: failure.optional(),
   })
   .meta({ id: 'Merge' });
 export type MergeView = z.output<typeof mergeView>;

@@ -3,7 +3,7 @@ import { describe, test } from 'node:test';
 import { createRunner, jobKey } from '../../../src/queue/runner.js';
 import { gate, recorder, untilAborted } from '../../helpers/queue-handlers.js';
 
-const job = { namespace: 'default', id: 'a' };
+const job = { kind: 'merge', namespace: 'default', id: 'a' } as const;
 const ignore = () => {};
 
 describe('queue runner', () => {
@@ -76,7 +76,7 @@ describe('queue runner', () => {
       ['a', 'b:c'],
       ['a%2Fb', 'c'],
     ] as const;
-    const keys = pairs.map(([namespace, id]) => jobKey({ namespace, id }));
+    const keys = pairs.map(([namespace, id]) => jobKey({ kind: 'merge', namespace, id }));
     assert.equal(new Set(keys).size, pairs.length);
     for (const key of keys) assert.match(key, /^[^:]*\/[^:]*$/);
   });

@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import type { MergeView } from './schemas/merge.js';
+import type { RunState } from './schemas/run.js';
 
 /** Often enough for a progress bar; a poll costs a look at three keys and one at the queue. */
 const POLL_MS = 250;
@@ -7,18 +7,21 @@ const POLL_MS = 250;
 const HEARTBEAT_MS = 15_000;
 
 /**
- * The merge as server-sent events: `progress` when something changed, at last how it ended. They end early when the
- * server closes, which would else wait for a merge that nobody runs any more.
+ * A merge or job as server-sent events: `progress` when something changed, at last how it ended. They end early when the
+ * server closes, which would else wait for a run that nobody runs any more.
  */
-export async function* mergeEvents(view: () => Promise<MergeView>, closing?: AbortSignal): AsyncGenerator<string> {
+export async function* runEvents(
+  view: () => Promise<{ readonly state: RunState }>,
+  closing?: AbortSignal,
+): AsyncGenerator<string> {
   let sent = '';
   let quiet = 0;
   while (!closing?.aborted) {
-    const merge = await view();
-    const data = JSON.stringify(merge);
-    const ended = merge.state !== 'queued' && merge.state !== 'running';
+    const run = await view();
+    const data = JSON.stringify(run);
+    const ended = run.state !== 'queued' && run.state !== 'running';
     if (ended) {
-      yield `event: ${merge.state}\ndata: ${data}\n\n`;
+      yield `event: ${run.state}\ndata: ${data}\n\n`;
       return;
     }
     if (data !== sent) {

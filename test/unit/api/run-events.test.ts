@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { mergeEvents } from '../../../src/api/merge-events.js';
+import { runEvents } from '../../../src/api/run-events.js';
 import type { MergeView } from '../../../src/api/schemas/merge.js';
 import { mergeRequest } from '../../../src/merge/request.js';
 import { parseEvents } from '../../helpers/server.js';
@@ -17,7 +17,7 @@ const merge = (state: MergeView['state'], attempts = 0): MergeView => ({
 async function eventsOf(views: MergeView[]): Promise<[string, number][]> {
   const left = [...views];
   let text = '';
-  for await (const part of mergeEvents(async () => left.shift()!)) text += part;
+  for await (const part of runEvents(async () => left.shift()!)) text += part;
   assert.equal(left.length, 0, 'nobody looks on after the end');
   return parseEvents(text).map(({ event, data }) => [event, data.attempts as number]);
 }
@@ -40,10 +40,10 @@ test('of a merge that has ended there is one event', async () => {
 
 test('events of an open merge end when the server closes', async () => {
   const closing = new AbortController();
-  const events = mergeEvents(async () => merge('running'), closing.signal);
+  const events = runEvents(async () => merge('running'), closing.signal);
   assert.equal((await events.next()).done, false);
   const rest = events.next();
   closing.abort();
   assert.equal((await rest).done, true);
-  assert.equal((await mergeEvents(async () => merge('running'), closing.signal).next()).done, true);
+  assert.equal((await runEvents(async () => merge('running'), closing.signal).next()).done, true);
 });

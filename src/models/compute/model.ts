@@ -1,0 +1,148 @@
+import * as tf from '@tensorflow/tfjs-core';
+import * as tfl from '@tensorflow/tfjs-layers';
+import { elementCount, type FloatDtype, isFloat } from '../../dtype.js';
+import { EmrError } from '../../errors.js';
+import { decode } from '../../kernels/cast.js';
+import { MAX_CLASSES } from '../limits.js';
+import type { ModelFiles, RawTensor } from '../task.js';
+import './layers.js';
+import { matchWeights } from './match-weights.js';
+
+/** A weight of the model and the checkpoint's tensor that it is. */
+export interface ModelWeight {
+  readonly tensor: string;
+  readonly variable: tfl.LayerVariable;
+}
+
+/** A classifier with its weights, on the back end that is set. */
+export interface RunnableModel {
+  readonly name: string;
+  readonly layers: tfl.LayersModel;
+  readonly weights: readonly ModelWeight[];
+  /** Of one example. */
+  readonly inputShape: readonly (number | null)[];
+  readonly classes: number;
+  /** log p(class | x) [batch, classes] of inputs [batch, …], without dropout and with stored statistics. */
+  logProbabilities(x: tf.Tensor): tf.Tensor2D;
+  dispose(): void;
+}
+
+/** Probabilities below this count as this: the convention of Keras. */
+const LEAST_PROBABILITY = 1e-7;
+
+/**
+ * Builds the model of a topology and gives it the checkpoint's weights. `model_invalid` if the topology cannot be built
+ * or is no classifier, `model_mismatch` if a weight is missing, left over, or of another shape.
+ */
+export async function loadModel({ name, topology, tensors }: ModelFiles): Promise<RunnableModel> {
+  const available = tensors.filter(({ dtype }) => isFloat(dtype)).reduce((n, { shape }) => n + elementCount(shape), 0);
+  const layers = await buildWithin(available, name, () =>
+    tfl.loadLayersModel({ load: async () => ({ modelTopology: topology }) }),
+  );
+  const { inputShape, classes } = requireClassifier(layers, name);
+  const weights = matchWeights(name, layers, tensors);
+  for (const { variable, tensor } of weights) {
+    setWeight(variable, floatsOf(tensor));
+  }
+  const toLogs = outputsProbabilities(layers) ? logOfProbabilities : logSoftmax;
+  return {
+    name,
+    layers,
+    weights: weights.map(({ variable, tensor }) => ({ variable, tensor: tensor.name })),
+    inputShape,
+    classes,
+    logProbabilities: (x) => tf.tidy(() => toLogs(layers.apply(x, { training: false }) as tf.Tensor2D)),
+    dispose: () => void layers.dispose(),
+  };
+}
+
+/** Gives a weight other values. */
+export function setWeight(variable: tfl.LayerVariable, values: Float32Array): void {
+  const tensor = tf.tensor(values, variable.shape as number[]);
+  variable.write(tensor);
+  tensor.dispose();
+}
+
+/** The elements of a float tensor as f32. */
+export function floatsOf({ dtype, shape, bytes }: Omit<RawTensor, 'name'>): Float32Array<ArrayBuffer> {
+  const values = new Float32Array(elementCount(shape));
+  decode(bytes, dtype as FloatDtype, values);
+  return values;
+}
+
+/** The method that every layer makes its weights by, which is not public. */
+interface LayerPrototype {
+  addWeight(
+    this: tfl.layers.Layer,
+    name: string,
+    shape: readonly number[],
+    dtype: unknown,
+    initializer: unknown,
+    ...rest: readonly unknown[]
+  ): tfl.LayerVariable;
+}
+
+/**
+ * Builds with zeros for weights, since all of them are replaced, and stops a topology that asks for more of them than
+ * the checkpoint has, before it takes the memory.
+ */
+async function buildWithin(elements: number, name: string, build: () => Promise<tfl.LayersModel>) {
+  const prototype = tfl.layers.Layer.prototype as unknown as LayerPrototype;
+  const { addWeight } = prototype;
+  let left = elements;
+  prototype.addWeight = function (weight, shape, dtype, _initializer, ...rest) {
+    left -= elementCount(shape);
+    if (!(left >= 0)) {
+      const detail = `The topology of ${name} has more weights than its safetensors, at ${this.name}/${weight} [${shape}].`;
+      throw new EmrError('model_mismatch', detail, { model: name, weight: `${this.name}/${weight}` });
+    }
+    return addWeight.call(this, weight, shape, dtype, tfl.initializers.zeros(), ...rest);
+  };
+  try {
+    return await build();
+  } catch (error) {
+    if (error instanceof EmrError) throw error;
+    throw invalid(name, `cannot be built: ${messageOf(error)}`);
+  } finally {
+    prototype.addWeight = addWeight;
+  }
+}
+
+function requireClassifier(layers: tfl.LayersModel, name: string) {
+  const [inputs, outputs] = [layers.inputs.map(({ shape }) => shape), layers.outputs.map(({ shape }) => shape)];
+  if (inputs.length !== 1) throw invalid(name, `has ${inputs.length} inputs; taken are models with one.`);
+  const [, classes] = outputs[0] ?? [];
+  const isClassifier = outputs.length === 1 && outputs[0]!.length === 2 && classes! >= 2 && classes! <= MAX_CLASSES;
+  if (!isClassifier) {
+    throw invalid(name, `puts out ${JSON.stringify(outputs)}; taken are classifiers, [batch, classes].`);
+  }
+  const last = lastActivation(layers);
+  if (last === 'sigmoid' || last === 'hardSigmoid') {
+    throw invalid(name, `ends in ${last}: classes that do not exclude each other have no cross-entropy here.`);
+  }
+  return { inputShape: inputs[0]!.slice(1), classes: classes! };
+}
+
+function outputsProbabilities(layers: tfl.LayersModel): boolean {
+  return lastActivation(layers) === 'softmax';
+}
+
+/** The activation of the layer whose output is the model's; of a Softmax layer, softmax. */
+function lastActivation(container: tfl.LayersModel): string | undefined {
+  const layer = container.outputLayers[0]!;
+  if ('outputLayers' in layer) return lastActivation(layer as tfl.LayersModel);
+  if (layer.getClassName() === 'Softmax') return 'softmax';
+  const { activation } = layer.getConfig();
+  return typeof activation === 'string' ? activation : undefined;
+}
+
+const logSoftmax = (logits: tf.Tensor2D) => tf.sub(logits, tf.logSumExp(logits, 1, true)) as tf.Tensor2D;
+const logOfProbabilities = (p: tf.Tensor2D) => tf.log(tf.maximum(p, LEAST_PROBABILITY)) as tf.Tensor2D;
+
+export function messageOf(error: unknown): string {
+  return String(error instanceof Error ? error.message : error).slice(0, 300);
+}
+
+function invalid(name: string, detail: string): EmrError {
+  return new EmrError('model_invalid', `The topology of ${name} ${detail}`, { model: name });
+}

@@ -1,0 +1,52 @@
+import type { Evaluations } from '../catalog/evaluations.js';
+import type { JobFact } from '../catalog/job-facts.js';
+import type { JobCatalog } from '../catalog/jobs.js';
+import type { MergeCatalog } from '../catalog/merges.js';
+import type { WorkQueue } from '../queue/types.js';
+import type { Inputs } from './inputs.js';
+import { jobTypeOf } from './jobs/registry.js';
+import { noteEvaluation } from './note-evaluation.js';
+import { type JobRequest, jobId } from './request.js';
+
+export interface JobSubmission {
+  readonly fact: JobFact;
+  /** False if the same job was there already: waiting, running or done. */
+  readonly created: boolean;
+}
+
+export interface JobSubmitter {
+  /** Accepts the job and queues it; refuses first what can be known from headers. */
+  submit(namespace: string, request: JobRequest): Promise<JobSubmission>;
+}
+
+export interface JobSubmitOptions {
+  readonly jobs: JobCatalog;
+  readonly inputs: Inputs;
+  readonly merges: MergeCatalog;
+  readonly evaluations: Evaluations;
+  readonly queue: WorkQueue;
+  readonly now: () => number;
+  /** An accepted job that could not be queued; the reconciler will do it. */
+  readonly onQueueError: (error: unknown) => void;
+}
+
+export function createJobSubmitter(options: JobSubmitOptions): JobSubmitter {
+  const { jobs, inputs, queue, now, onQueueError } = options;
+  return {
+    async submit(namespace, asked) {
+      const type = jobTypeOf(asked);
+      const request = await type.check(namespace, asked, inputs);
+      const names = [...new Set(type.checkpoints(request))].sort();
+      const records = await Promise.all(names.map((name) => inputs.record(namespace, name)));
+      const digests = Object.fromEntries(records.map(({ name, digest }) => [name, digest]));
+      const id = jobId(request, digests);
+      const created_at = new Date(now()).toISOString();
+      const { fact, created, outcome } = await jobs.open(namespace, { id, created_at, request, digests });
+      // The request is written down: whatever becomes of the queue now, the job will be run.
+      if (outcome.state === 'open') await queue.enqueue({ kind: 'job', namespace, id }).catch(onQueueError);
+      // The merge may have been deleted since, with its evaluations, and merged again.
+      if (outcome.state === 'succeeded') await noteEvaluation(options, namespace, fact, outcome.result);
+      return { fact, created };
+    },
+  };
+}

@@ -1,0 +1,54 @@
+import { EmrError } from '../errors.js';
+
+/** The file of a checkpoint's folder that makes it a model which runs. */
+export const TOPOLOGY_FILE = 'model.json';
+
+/** A LayersModel's topology, as far as it can be read without TensorFlow.js. */
+export interface Topology {
+  /** `{class_name, config}`. */
+  readonly json: object;
+  /** Of one input, without the batch; null where any size goes. undefined if only TensorFlow.js can tell. */
+  readonly inputShape: readonly (number | null)[] | undefined;
+}
+
+/**
+ * Reads model.json: what `model.save` of TensorFlow.js writes, or the topology alone (`model.toJSON`). Weights that it
+ * lists are not read: the checkpoint's safetensors has them. `model_invalid`.
+ */
+export function parseTopology(bytes: Uint8Array, owner: string): Topology {
+  const refuse = (detail: string) =>
+    new EmrError('model_invalid', `${TOPOLOGY_FILE} of ${owner} ${detail}`, { checkpoint: owner });
+  let json: unknown;
+  try {
+    json = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
+  } catch {
+    throw refuse('is not JSON.');
+  }
+  for (const wrapper of ['modelTopology', 'model_config']) json = field(json, wrapper) ?? json;
+  const config = field(json, 'config');
+  if (typeof field(json, 'class_name') !== 'string' || typeof config !== 'object' || config === null) {
+    throw refuse('is no LayersModel: it has no class_name and config. (A GraphModel cannot be trained or merged.)');
+  }
+  return { json: json as object, inputShape: inputShapeOf(config) };
+}
+
+/** Every layer may name the shape that it takes; that of the only layer that does is the model's. */
+function inputShapeOf(config: object): Topology['inputShape'] {
+  const layers = Array.isArray(config) ? config : field(config, 'layers');
+  if (!Array.isArray(layers)) return undefined;
+  const shapes = layers.flatMap((layer) => {
+    const shape = field(field(layer, 'config'), 'batch_input_shape');
+    return Array.isArray(shape) ? [shape.slice(1)] : [];
+  });
+  const isSize = (size: unknown) => size === null || Number.isSafeInteger(size);
+  return shapes.length === 1 && shapes[0]!.every(isSize) ? shapes[0] : undefined;
+}
+
+function field(of: unknown, name: string): unknown {
+  return typeof of === 'object' && of !== null && Object.hasOwn(of, name)
+    ? (of as Record<string, unknown>)[name]
+    : undefined;
+}
+
+export const shapesAgree = (shape: readonly number[], wanted: readonly (number | null)[]): boolean =>
+  shape.length === wanted.length && shape.every((size, axis) => wanted[axis] === null || wanted[axis] === size);
