@@ -17,9 +17,11 @@ export function createSimdReconstruct(module: WebAssembly.Module, elements: numb
     mask: (n) => bytes(mask, (n + 7) >> 3),
     run(tile) {
       const { n, rescaler, output } = tile;
-      const [from, u, to] = [DTYPE_CODES[tile.base], DTYPE_CODES[tile.unified], DTYPE_CODES[output]];
-      kernels.reconstruct(base, from, unified, u, mask, rescaler, target, to, n, lanes);
-      return bytes(target, n * DTYPE_BYTES[output]);
+      // In place where an element is read whole before it is written: a third less memory to go through.
+      const to = tile.base === output && output !== 'F64' ? base : target;
+      const [ofBase, ofUnified, ofOutput] = [tile.base, tile.unified, output].map((dtype) => DTYPE_CODES[dtype]);
+      kernels.reconstruct(base, ofBase!, unified, ofUnified!, mask, rescaler, to, ofOutput!, n, lanes);
+      return bytes(to, n * DTYPE_BYTES[output]);
     },
   };
 }

@@ -133,7 +133,7 @@ export interface ReconstructWorkspace {
   /**
    * Ŵ = W_pre + λ·u where the mask is 1 (f32, one rounding to the output dtype), W_pre's own bits where it is 0 (cast
    * once if the dtypes differ, an F64 after it was rounded to f32, as everywhere). F64 base and output: W_pre's f64 bits
-   * where the mask is 0. Returns the bytes.
+   * where the mask is 0. Returns the bytes. What was in `base` may be overwritten.
    */
   run(tile: ReconstructTile): Uint8Array;
 }

@@ -96,7 +96,7 @@ function run(
 /**
  * The common combinations get a loop of their own, in which the compiler has decided every branch on a dtype.
  * n elements, rounded up to the next eight, with dtypes as numbered in shape.ts: `base` and `unified` are read, `target`
- * written. Where base and output have one dtype, bits and not values are kept. `lanes` has room for two vectors.
+ * written. Where base and output have one dtype, bits and not values are kept; `target` may then be `base`, but for F64. `lanes` has room for two vectors.
  */
 export function reconstruct(
   base: usize, baseDtype: i32, unified: usize, unifiedDtype: i32, mask: usize, rescaler: f32,
