@@ -1,7 +1,7 @@
 import { DTYPE_BYTES, type FloatDtype } from '../dtype.js';
 import { decode, encode } from './cast.js';
 import { elected, heaviest } from './elect.js';
-import { locateFault } from './faults.js';
+import { farthest, locateBadStatistic, locateFault } from './faults.js';
 import { sumRows } from './sums.js';
 import {
   type LinearTile,
@@ -29,9 +29,11 @@ export interface MergeMath {
 }
 
 /** A merge on plain typed arrays: casts, faults and bookkeeping around the mathematics. */
-export function createArrayMerge({ tasks, elements, wide }: MergeLayout, math: MergeMath): MergeWorkspace {
-  const inputs = Array.from({ length: tasks + 1 }, () => new Uint8Array(elements * (wide ? 8 : 4)));
-  const values = inputs.map(() => new Float32Array(elements));
+export function createArrayMerge(layout: MergeLayout, math: MergeMath): MergeWorkspace {
+  const { tasks, elements, wide, statistics = 0 } = layout;
+  const inputs = Array.from({ length: 1 + tasks + statistics }, () => new Uint8Array(elements * (wide ? 8 : 4)));
+  const all = inputs.map(() => new Float32Array(elements));
+  const values = all.slice(0, 1 + tasks);
   const u = new Float32Array(elements);
   const written = new Uint8Array(elements * 8);
   const masks = Array.from({ length: tasks }, () => new Uint8Array(elements / 8));
@@ -39,9 +41,9 @@ export function createArrayMerge({ tasks, elements, wide }: MergeLayout, math: M
 
   const input = (slot: number, n: number, dtype: FloatDtype) => inputs[slot]!.subarray(0, n * DTYPE_BYTES[dtype]);
   const output = (n: number, dtype: FloatDtype) => written.subarray(0, n * DTYPE_BYTES[dtype]);
-  const load = ({ n, base, tasks }: TileInput) => {
-    [base, ...tasks].forEach((dtype, slot) => {
-      decode(input(slot, n, dtype), dtype, values[slot]!);
+  const load = ({ n, base, tasks, statistics = [] }: TileInput) => {
+    [base, ...tasks, ...statistics].forEach((dtype, slot) => {
+      decode(input(slot, n, dtype), dtype, all[slot]!);
     });
   };
   /** Writes the result and makes of it what readers of the output will see, as f32. */
@@ -54,10 +56,21 @@ export function createArrayMerge({ tasks, elements, wide }: MergeLayout, math: M
     if (fault === undefined) math.maskAndSum(values, u, n, masks, sums);
     return fault;
   };
+  /** Of a W that is in u: u becomes W − W_pre, W as rounded. */
+  const finishModel = (n: number, dtype: FloatDtype, culprit: (index: number) => number) => {
+    round(n, dtype);
+    const base = values[0]!;
+    for (let i = 0; i < n; i++) u[i] = u[i]! - base[i]!;
+    return finish(n, culprit);
+  };
 
   return {
     input,
     output,
+    upcast(tile) {
+      load(tile);
+      return all;
+    },
     emr({ n, zeroSign, output: dtype, ...inputs }) {
       load({ n, ...inputs });
       math.elect(values, n, zeroSign, u);
@@ -69,10 +82,14 @@ export function createArrayMerge({ tasks, elements, wide }: MergeLayout, math: M
     linear(tile) {
       load(tile);
       math.combine(values, tile.n, tile, u);
-      round(tile.n, tile.output);
-      const base = values[0]!;
-      for (let i = 0; i < tile.n; i++) u[i] = u[i]! - base[i]!;
-      return finish(tile.n, (index) => heaviest(values, index, tile));
+      return finishModel(tile.n, tile.output, (index) => heaviest(values, index, tile));
+    },
+    rule(tile) {
+      load(tile);
+      const bad = locateBadStatistic(all.slice(1 + tasks), tile.n);
+      if (bad) return bad;
+      tile.rule(all, tile.n, u);
+      return finishModel(tile.n, tile.output, (index) => farthest(values, index));
     },
     mask: (task, n) => masks[task]!.subarray(0, (n + 7) >> 3),
     sums: (n) => sums.subarray(0, sumRows(n) * sumsLength(tasks)),

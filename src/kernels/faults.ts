@@ -32,3 +32,20 @@ export function largest(tasks: number, size: (task: number) => number): number {
   for (let task = 2; task <= tasks; task++) if (size(task) > size(found)) found = task;
   return found;
 }
+
+/** The lowest task of the largest |τ|, for a W that a rule made and that is beyond the output dtype. */
+export function farthest(values: readonly Float32Array[], index: number): number {
+  return largest(values.length - 1, (task) => Math.abs(values[task]![index]! - values[0]![index]!));
+}
+
+/** The first statistic that is NaN, infinite or negative, by index, then by task. */
+export function locateBadStatistic(statistics: readonly Float32Array[], n: number): TileFault | undefined {
+  if (statistics.length === 0) return undefined;
+  for (let index = 0; index < n; index++) {
+    for (const [t, values] of statistics.entries()) {
+      const value = values[index]!;
+      if (!(value >= 0 && value < Infinity)) return { kind: 'statistic', input: t + 1, index };
+    }
+  }
+  return undefined;
+}

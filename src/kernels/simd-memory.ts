@@ -4,6 +4,7 @@ import { DTYPE_BYTES, type FloatDtype } from '../dtype.js';
 export interface Kernels {
   emr(...args: number[]): void;
   linear(...args: number[]): void;
+  model(...args: number[]): void;
   reconstruct(...args: number[]): void;
   narrowBf16(source: number, target: number, n: number): void;
   narrowF16(source: number, target: number, n: number): void;

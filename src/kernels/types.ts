@@ -49,6 +49,8 @@ export interface MergeLayout {
   readonly elements: number;
   /** Any input is F64: inputs need 8 bytes an element, else 4. */
   readonly wide: boolean;
+  /** Further inputs of as many elements, behind the tasks: 0 or N. Default 0. */
+  readonly statistics?: number;
 }
 
 export interface TileInput {
@@ -57,6 +59,8 @@ export interface TileInput {
   readonly base: FloatDtype;
   /** Length N. */
   readonly tasks: readonly FloatDtype[];
+  /** Of one statistic for each task (`layout.statistics`), where the rule reads any. */
+  readonly statistics?: readonly FloatDtype[];
 }
 
 export interface EmrTile extends TileInput {
@@ -82,20 +86,36 @@ export interface LinearTile extends TileInput {
   readonly output: FloatDtype;
 }
 
+/**
+ * Writes W (n elements, f32) from base, tasks and statistics as f32, of which n elements count. Inputs may be NaN or
+ * infinite; then it does not matter what it writes.
+ */
+export type Rule = (values: readonly Float32Array[], n: number, merged: Float32Array) => void;
+
+export interface RuleTile extends TileInput {
+  readonly rule: Rule;
+  /** W is computed in f32 and rounded to this dtype. */
+  readonly output: FloatDtype;
+}
+
 /** What a call found wrong with its input; indices are within the tile. */
 export interface TileFault {
-  readonly kind: 'non_finite' | 'overflow';
+  readonly kind: 'non_finite' | 'overflow' | 'statistic';
   /**
    * 0 is the base, t the task t (1 … N). `non_finite`: NaN or infinite as f32, so also an F64 beyond f32. `overflow`:
    * all inputs are finite, but τ_t is beyond f32; or the result is beyond the output dtype, and then t is the lowest
-   * task whose τ was elected (`emr`) or whose term is the largest (`linear`).
+   * task whose τ was elected (`emr`), whose term is the largest (`linear`) or whose τ is the largest (`rule`).
+   * `statistic`: the statistic of task t is NaN, infinite or negative.
    */
   readonly input: number;
   readonly index: number;
 }
 
 export interface MergeWorkspace {
-  /** Where the bytes of input 0 (base) or t (task t) go: exactly n × size of dtype. Fill before every operation. */
+  /**
+   * Where the bytes of input 0 (base), t (task t) or N + t (its statistic) go: exactly n × size of dtype. Fill before
+   * every operation.
+   */
   input(slot: number, n: number, dtype: FloatDtype): Uint8Array;
   /**
    * Elects u, masks and sums (paper Eqs. 1–3, Algorithm 1). Returns a fault, the one of lowest index (of lowest input
@@ -104,9 +124,13 @@ export interface MergeWorkspace {
   emr(tile: EmrTile): TileFault | undefined;
   /** A linear combination; its sums are taken with u = W − W_pre, W as rounded to the output dtype. */
   linear(tile: LinearTile): TileFault | undefined;
-  /** Bytes of u (after `emr`) or W (after `linear`), n × size of dtype. */
+  /** Whatever else makes one model, element by element or not: W as the rule writes it, and its sums as of `linear`. */
+  rule(tile: RuleTile): TileFault | undefined;
+  /** The inputs as f32, in the order of their slots, for what is found out before a merge. */
+  upcast(tile: TileInput): readonly Float32Array[];
+  /** Bytes of u (after `emr`) or W (after `linear` or `rule`), n × size of dtype. */
   output(n: number, dtype: FloatDtype): Uint8Array;
-  /** ⌈n/8⌉ bytes, LSB first, padding bits 0 (after `emr` or `linear`). t is 0 … N−1. */
+  /** ⌈n/8⌉ bytes, LSB first, padding bits 0 (after `emr`, `linear` or `rule`). t is 0 … N−1. */
   mask(task: number, n: number): Uint8Array;
   /**
    * Sums of the last call: one row of `sumsLength(N)` for each started TILE_ELEMENTS of the n elements, rows one after

@@ -1,0 +1,48 @@
+import { type Drop, drop } from './dare.js';
+import { trim } from './trim.js';
+
+const f32 = Math.fround;
+
+/** Elements whose task vectors are made at a time: N of these stay in a core's cache. A multiple of 4, as `drop` needs. */
+export const BLOCK = 4096;
+
+/** What is done to task vectors before they are merged, for one tensor; one of each for each task. */
+export interface Changes {
+  readonly drops?: readonly Drop[] | undefined;
+  readonly thresholds?: readonly number[] | undefined;
+}
+
+export type TaskVectors = (
+  values: readonly Float32Array[],
+  n: number,
+  start: number,
+  each: (taus: readonly Float32Array[], from: number, m: number) => void,
+) => boolean;
+
+/**
+ * The task vectors τ_t = W_t − W_pre of N tasks, changed, block by block: `each` gets the first m elements of `taus`,
+ * which begin at element `from` of `values` (base and tasks, f32, of which n elements count, from element `start` of the
+ * tensor on). False if an input or a task vector is not finite.
+ */
+export function createTaskVectors(tasks: number, { drops, thresholds }: Changes): TaskVectors {
+  const taus = Array.from({ length: tasks }, () => new Float32Array(BLOCK));
+  return (values, n, start, each) => {
+    const base = values[0]!;
+    let trace = 0;
+    for (let from = 0; from < n; from += BLOCK) {
+      const m = Math.min(BLOCK, n - from);
+      for (const [t, tau] of taus.entries()) {
+        const weight = values[t + 1]!;
+        for (let i = 0; i < m; i++) {
+          const difference = f32(weight[from + i]! - base[from + i]!);
+          tau[i] = difference;
+          trace += difference * 0; // NaN as soon as one is not finite
+        }
+        if (drops) drop(tau, m, start + from, drops[t]!);
+        if (thresholds) trim(tau, m, thresholds[t]!);
+      }
+      each(taus, from, m);
+    }
+    return trace === 0;
+  };
+}
