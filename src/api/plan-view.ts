@@ -1,6 +1,7 @@
 import type { z } from 'zod';
 import { memoryBytes } from '../merge/memory.js';
-import { inputBytes, type MergePlan, plannedFiles } from '../merge/plan.js';
+import { type MergePlan, plannedFiles } from '../merge/plan.js';
+import { inputBytes } from '../merge/stages.js';
 import type { Store } from '../store/types.js';
 import type { planView } from './schemas/merge.js';
 

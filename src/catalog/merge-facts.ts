@@ -7,7 +7,7 @@ export const requestFact = z.object({
   id: z.string(),
   created_at: z.string(),
   request: mergeRequest,
-  digests: z.object({ base: z.string(), tasks: z.array(z.string()) }),
+  digests: z.object({ base: z.string(), tasks: z.array(z.string()), statistics: z.array(z.string()).optional() }),
 });
 export type RequestFact = z.output<typeof requestFact>;
 

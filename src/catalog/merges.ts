@@ -14,6 +14,8 @@ export type Outcome = RunOutcome<ResultFact>;
 export interface MergeInputs {
   readonly base: CheckpointRecord;
   readonly tasks: readonly CheckpointRecord[];
+  /** In the order of the tasks, where the method reads any. */
+  readonly statistics?: readonly CheckpointRecord[] | undefined;
 }
 
 export type MergeAcceptance = Acceptance<RequestFact, ResultFact>;
@@ -101,6 +103,7 @@ export function createMergeCatalog(store: Store, now: () => number): MergeCatalo
   };
 }
 
-function digestsOf({ base, tasks }: MergeInputs): RequestFact['digests'] {
-  return { base: base.digest, tasks: tasks.map((task) => task.digest) };
+function digestsOf({ base, tasks, statistics }: MergeInputs): RequestFact['digests'] {
+  const digests = { base: base.digest, tasks: tasks.map((task) => task.digest) };
+  return statistics ? { ...digests, statistics: statistics.map((one) => one.digest) } : digests;
 }

@@ -14,7 +14,8 @@ export type ConflictKind =
   | 'missing_in_task'
   | 'values_differ'
   | 'nothing_to_merge'
-  | 'method_parameters';
+  | 'method_parameters'
+  | 'statistics_mismatch';
 
 /** Why the checkpoints cannot be merged as asked; names what a person has to look at. */
 export interface Conflict {
@@ -90,7 +91,7 @@ export function sameBytes(a: RecordedTensor, b: RecordedTensor): boolean {
   return a.sha256 !== undefined && a.sha256 === b.sha256 && a.dtype === b.dtype && sameShape(a, b);
 }
 
-function sameShape(a: RecordedTensor, b: RecordedTensor): boolean {
+export function sameShape(a: { readonly shape: readonly number[] }, b: { readonly shape: readonly number[] }): boolean {
   return a.shape.length === b.shape.length && a.shape.every((size, axis) => size === b.shape[axis]);
 }
 

@@ -9,6 +9,7 @@ import { EmrError } from '../errors.js';
 import type { JobContext, JobHandler } from '../queue/types.js';
 import type { Store } from '../store/types.js';
 import { type MergePlan, planMerge } from './plan.js';
+import { statisticsOf } from './registry.js';
 import { runMerge } from './run.js';
 import type { TileThreads } from './tile-threads.js';
 
@@ -106,9 +107,14 @@ async function planOf(checkpoints: CheckpointCatalog, namespace: string, fact: R
       checkpoint: name,
     });
   };
+  const statistics = statisticsOf(request);
   const base = await load(request.base, digests.base);
   const tasks = await Promise.all(
-    request.tasks.map(async ({ name, checkpoint }, t) => ({ name, record: await load(checkpoint, digests.tasks[t]!) })),
+    request.tasks.map(async ({ name, checkpoint }, t) => ({
+      name,
+      record: await load(checkpoint, digests.tasks[t]!),
+      statistics: statistics && (await load(statistics[t]!, digests.statistics![t]!)),
+    })),
   );
   return planMerge({ request, base, tasks });
 }

@@ -4,13 +4,16 @@ import type { SafetensorsLayout, TensorSpec } from '../checkpoint/types.js';
 import { type FloatDtype, isFloat } from '../dtype.js';
 import { bundlePaths, type TaskLayout } from './bundle.js';
 import { type ClassifiedTensor, type Conflict, classifyTensors, elementsOf, sameBytes } from './classify.js';
-import type { TileProgram } from './methods/types.js';
+import type { MethodTensor, TileProgram } from './methods/types.js';
 import { methodOf } from './registry.js';
 import type { MergeRequest } from './request.js';
+import { fitStatistics } from './statistics.js';
 
 export interface PlanTask {
   readonly name: string;
   readonly record: CheckpointRecord;
+  /** What the method reads beside the weights of this task. */
+  readonly statistics?: CheckpointRecord | undefined;
 }
 
 export interface PlanInput {
@@ -27,6 +30,8 @@ export interface MergedTensor {
   readonly n: number;
   readonly base: RecordedTensor;
   readonly tasks: readonly RecordedTensor[];
+  /** Of every task: the Fisher diagonal or the Gram matrix, where the method reads one. */
+  readonly statistics?: readonly RecordedTensor[] | undefined;
   /** Of u, or of the tensor in the one model. */
   readonly output: FloatDtype;
   readonly program: TileProgram;
@@ -35,6 +40,7 @@ export interface MergedTensor {
 export interface TaskPlan {
   readonly name: string;
   readonly record: CheckpointRecord;
+  readonly statistics?: CheckpointRecord | undefined;
   /** Tensors that only this task has so: kept verbatim. */
   readonly extras: readonly RecordedTensor[];
   readonly extrasLayout: SafetensorsLayout;
@@ -68,20 +74,25 @@ export function planMerge({ request, base, tasks }: PlanInput): MergePlan {
 
   const outputDtype = (tensor: RecordedTensor): FloatDtype =>
     request.dtype ?? (modulated || !isFloat(tensor.dtype) ? 'F32' : tensor.dtype);
-  const merged = tensors
-    .filter((tensor) => tensor.class === 'merged')
-    .map((tensor): MergedTensor => {
-      const inBase = tensor.base!;
-      return {
-        name: tensor.name,
-        shape: tensor.shape,
-        n: elementsOf(tensor),
-        base: inBase,
-        tasks: tensor.tasks.map((task) => task!),
-        output: outputDtype(inBase),
-        program: method.program(request.method, tensor.name, context),
-      };
-    });
+  const chosen = tensors.filter((tensor) => tensor.class === 'merged');
+  const wanted = method.statistics?.(request.method);
+  const fitted = wanted && fitStatistics(wanted, tasks, chosen);
+  const methodTensors = chosen.map(({ name, shape }): MethodTensor => {
+    return { name, shape, statistic: fitted?.ofTensor.get(name)?.[0]?.shape };
+  });
+  const merged = chosen.map((tensor, k): MergedTensor => {
+    const inBase = tensor.base!;
+    return {
+      name: tensor.name,
+      shape: tensor.shape,
+      n: elementsOf(tensor),
+      base: inBase,
+      tasks: tensor.tasks.map((task) => task!),
+      statistics: fitted?.ofTensor.get(tensor.name),
+      output: outputDtype(inBase),
+      program: method.program(request.method, methodTensors[k]!, context),
+    };
+  });
 
   const specs: TensorSpec[] = merged.map(({ name, shape, output }) => ({ name, shape, dtype: output }));
   // The one model is a drop-in for the base: what is not merged is the base's own.
@@ -92,8 +103,9 @@ export function planMerge({ request, base, tasks }: PlanInput): MergePlan {
   merged.sort((a, b) => place.get(a.name)! - place.get(b.name)!);
 
   const conflicts: Conflict[] = method
-    .check(request.method, context)
+    .check(request.method, context, methodTensors)
     .map((detail) => ({ kind: 'method_parameters', detail }));
+  conflicts.push(...(fitted?.conflicts ?? []));
   if (request.strict) conflicts.push(...implicit);
   if (merged.length === 0) {
     conflicts.push({ kind: 'nothing_to_merge', detail: 'No tensor is float, of one shape everywhere, and included.' });
@@ -116,7 +128,7 @@ export function planMerge({ request, base, tasks }: PlanInput): MergePlan {
   };
 }
 
-function planTask({ name, record }: PlanTask, t: number, tensors: readonly ClassifiedTensor[]): TaskPlan {
+function planTask({ name, record, statistics }: PlanTask, t: number, tensors: readonly ClassifiedTensor[]): TaskPlan {
   const own = tensors.filter((tensor) => tensor.tasks[t] !== undefined);
   const sourceOf = (tensor: ClassifiedTensor) => {
     if (tensor.class === 'merged') return 'merged' as const;
@@ -132,6 +144,7 @@ function planTask({ name, record }: PlanTask, t: number, tensors: readonly Class
   return {
     name,
     record,
+    statistics,
     extras,
     extrasLayout: layoutSafetensors(extras),
     layout: {
@@ -180,12 +193,4 @@ export function plannedFiles(plan: MergePlan): PlannedFile[] {
 /** The bytes of tasks/<task>/layout.json. */
 export function layoutJson(layout: TaskLayout): Buffer {
   return Buffer.from(`${JSON.stringify(layout)}\n`);
-}
-
-/** Bytes that the merge reads of weights: what progress counts. */
-export function inputBytes(plan: MergePlan): number {
-  return plan.merged.reduce(
-    (sum, tensor) => sum + [tensor.base, ...tensor.tasks].reduce((all, one) => all + one.bytes, 0),
-    0,
-  );
 }

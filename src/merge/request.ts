@@ -43,6 +43,8 @@ export type MergeRequest = z.output<typeof mergeRequest>;
 export interface InputDigests {
   readonly base: string;
   readonly tasks: readonly string[];
+  /** In the order of the tasks, where the method reads any. */
+  readonly statistics?: readonly string[] | undefined;
 }
 
 /**

@@ -1,6 +1,6 @@
 import { availableParallelism } from 'node:os';
 import type { Sources } from '../catalog/sources.js';
-import { DTYPE_BYTES, type FloatDtype } from '../dtype.js';
+import { DTYPE_BYTES } from '../dtype.js';
 import { EmrError } from '../errors.js';
 import { sumsLength } from '../kernels/types.js';
 import type { Progress } from '../queue/types.js';
@@ -8,12 +8,15 @@ import type { Store } from '../store/types.js';
 import { type Artifact, type ArtifactSet, type ArtifactWriter, artifactSet } from './artifact-writer.js';
 import { bundlePaths } from './bundle.js';
 import { copyRanges } from './copy.js';
+import { makeJob } from './make-job.js';
 import { itemElements } from './memory.js';
-import { inputBytes, layoutJson, type MergePlan, type TaskPlan } from './plan.js';
+import { layoutJson, type MergePlan, type TaskPlan } from './plan.js';
 import { createProgressMeter, type ProgressMeter } from './progress.js';
 import { buildReport } from './report.js';
-import { type ResultViews, type TileJob, tileItems } from './tile-job.js';
-import { startTilePool } from './tile-pool.js';
+import { inputBytes } from './stages.js';
+import { type RunStage, surveyPlan } from './survey.js';
+import { type ResultViews, type TileItem, type TileJob, tileItems } from './tile-job.js';
+import { startTilePool, type TilePool } from './tile-pool.js';
 import type { TileThreads } from './tile-threads.js';
 import { together } from './together.js';
 
@@ -32,8 +35,9 @@ export interface RunOptions {
 }
 
 /**
- * One pass over base and tasks: unified vector (or model), masks and all sums come out of it; beside it what is kept
- * verbatim for each task is copied; then the report. Returns every artifact, durable in the store. On error nothing of it is left whole.
+ * What must be known beforehand, then one pass over base and tasks: unified vector (or model), masks and all sums come
+ * out of it; beside it what is kept verbatim for each task is copied; then the report. Returns every artifact, durable in
+ * the store. On error nothing of it is left whole.
  */
 export async function runMerge(options: RunOptions): Promise<Artifact[]> {
   const { plan, store, prefix, signal } = options;
@@ -41,10 +45,21 @@ export async function runMerge(options: RunOptions): Promise<Artifact[]> {
   const meter = createProgressMeter(inputBytes(plan) + extrasBytes, options.onProgress);
   const artifacts = artifactSet(store, prefix);
   try {
+    const elements = options.itemElements ?? itemElements(plan, store, threadsOf(options));
+    const runStage: RunStage = async (stage, parts, each) => {
+      meter.phase('surveying');
+      const job = makeJob(plan, store, elements, stage, parts);
+      await withPool(options, job, async (pool, items) => {
+        for (const item of items) each((await nextTile(pool, job, item, options, meter)).sums, item);
+      });
+    };
+    const programs = await surveyPlan(plan, runStage);
     meter.phase('merging');
+    const parts = plan.merged.map((tensor, k) => ({ tensor, program: programs[k]! }));
+    const job = makeJob(plan, store, elements, 'merge', parts);
     const [sums] = await together(
       signal,
-      (stop) => mergeTiles({ ...options, signal: stop }, artifacts, meter),
+      (stop) => mergeTiles({ ...options, signal: stop }, job, artifacts, meter),
       (stop) => copyTasks({ ...options, signal: stop }, artifacts, meter),
     );
     signal.throwIfAborted();
@@ -57,21 +72,40 @@ export async function runMerge(options: RunOptions): Promise<Artifact[]> {
   }
 }
 
-/** Streams every merged tensor through the threads; returns the sums of each, in the order of `plan.merged`. */
-async function mergeTiles(options: RunOptions, artifacts: ArtifactSet, meter: ProgressMeter): Promise<Float64Array[]> {
-  const { plan, store, sources, signal } = options;
-  const wanted = options.threads ?? availableParallelism();
-  const elements = options.itemElements ?? itemElements(plan, store, wanted);
-  const job = tileJob(plan, store, elements);
-  const items = tileItems(job.tensors, elements);
+const threadsOf = ({ threads }: RunOptions) => threads ?? availableParallelism();
 
-  const sums = plan.merged.map(() => new Float64Array(sumsLength(plan.tasks.length)));
-  const threads = Math.max(1, Math.min(wanted, items.length));
-  // First, since threads take a while to start.
-  const pool = startTilePool(options.tileThreads, job, items.length === 0 ? 0 : threads);
+/** Gives the threads a job for as long as `use` takes; what `use` does not take to its end is stopped. */
+async function withPool<T>(
+  options: RunOptions,
+  job: TileJob,
+  use: (pool: TilePool, items: readonly TileItem[]) => Promise<T>,
+): Promise<T> {
+  const items = tileItems(job.tensors, job.itemElements);
+  const pool = startTilePool(options.tileThreads, job, Math.min(threadsOf(options), items.length));
   const stop = () => void pool.close();
-  signal.addEventListener('abort', stop, { once: true });
+  options.signal.addEventListener('abort', stop, { once: true });
   try {
+    options.signal.throwIfAborted();
+    const result = await use(pool, items);
+    await pool.finish();
+    return result;
+  } finally {
+    options.signal.removeEventListener('abort', stop);
+    await pool.close();
+  }
+}
+
+/** Streams every merged tensor through the threads; returns the sums of each, in the order of `plan.merged`. */
+async function mergeTiles(
+  options: RunOptions,
+  job: TileJob,
+  artifacts: ArtifactSet,
+  meter: ProgressMeter,
+): Promise<Float64Array[]> {
+  const { plan, sources, signal } = options;
+  const sums = plan.merged.map(() => new Float64Array(sumsLength(plan.tasks.length)));
+  // The pool first, since threads take a while to start.
+  const writers = await withPool(options, job, async (pool, items) => {
     const { output, masks } = await openOutputs(plan, artifacts);
     let next = 0;
     const mergedIndex = new Map(plan.merged.map((tensor, index) => [tensor.name, index]));
@@ -84,20 +118,14 @@ async function mergeTiles(options: RunOptions, artifacts: ArtifactSet, meter: Pr
         continue;
       }
       for (; items[next]?.tensor === index; next++) {
-        signal.throwIfAborted();
-        const { n } = items[next]!;
-        const tile = await nextTile(pool.next(n, DTYPE_BYTES[job.tensors[index]!.output]), plan, signal);
+        const tile = await nextTile(pool, job, items[next]!, options, meter);
         await Promise.all([output.write(tile.output), ...masks.map((mask, t) => mask.write(tile.masks[t]!))]);
         addRows(sums[index]!, tile.sums);
-        meter.add(n * bytesPerElement(job, index));
       }
     }
-    await pool.finish();
-    for (const writer of [output, ...masks]) await artifacts.close(writer);
-  } finally {
-    signal.removeEventListener('abort', stop);
-    await pool.close();
-  }
+    return [output, ...masks];
+  });
+  for (const writer of writers) await artifacts.close(writer);
   return sums;
 }
 
@@ -116,9 +144,21 @@ async function openOutputs(plan: MergePlan, artifacts: ArtifactSet) {
   return { output, masks };
 }
 
-async function nextTile(result: Promise<ResultViews>, plan: MergePlan, signal: AbortSignal): Promise<ResultViews> {
+/** The results of the next item, whose bytes are then done; a fault with the names that a user knows. */
+async function nextTile(
+  pool: TilePool,
+  job: TileJob,
+  item: TileItem,
+  { plan, signal }: RunOptions,
+  meter: ProgressMeter,
+): Promise<ResultViews> {
+  signal.throwIfAborted();
+  const { n, bytes, output } = job.tensors[item.tensor]!;
   try {
-    return await result;
+    const result = await pool.next(item.n, DTYPE_BYTES[output]);
+    const share = (elements: number) => Math.round((bytes / n) * elements);
+    meter.add(share(item.start + item.n) - share(item.start));
+    return result;
   } catch (error) {
     signal.throwIfAborted(); // The threads were stopped: the reason is the signal's.
     if (error instanceof EmrError && typeof error.facts.input === 'number') throw nameCheckpoint(error, plan);
@@ -126,45 +166,19 @@ async function nextTile(result: Promise<ResultViews>, plan: MergePlan, signal: A
   }
 }
 
+type Fault = { input: number; statistic?: true; tensor: string; index: number };
+
 /** Adds a thread's finding (which input, tensor and index) the names that a user knows. */
 function nameCheckpoint(error: EmrError, plan: MergePlan): EmrError {
-  const { input, ...facts } = error.facts as { input: number; tensor: string; index: number };
+  const { input, statistic, ...facts } = error.facts as Fault;
   const task = input > 0 ? plan.tasks[input - 1] : undefined;
-  const checkpoint = task?.record.name ?? plan.base.name;
+  const checkpoint = (statistic ? task?.statistics : (task?.record ?? plan.base))!.name;
   const where = `${facts.tensor} at flat index ${facts.index} of checkpoint ${checkpoint}`;
   return new EmrError(error.code, `${error.detail} It is ${where}.`, {
     checkpoint,
     ...(task ? { task: task.name } : {}),
     ...facts,
   });
-}
-
-function tileJob(plan: MergePlan, store: Store, itemElements: number): TileJob {
-  const records = [plan.base, ...plan.tasks.map((task) => task.record)];
-  const fileNumber = records.map((record) => new Map(record.files.map((file, index) => [file.name, index])));
-  return {
-    store: store.config,
-    engine: plan.request.engine,
-    files: records.map((record) => record.files),
-    tensors: plan.merged.map(({ name, n, output, program, base, tasks }) => ({
-      name,
-      n,
-      output,
-      program,
-      inputs: [base, ...tasks].map(({ file, offset, dtype }, input) => ({
-        file: fileNumber[input]!.get(file)!,
-        offset,
-        dtype: dtype as FloatDtype, // merged tensors are float
-      })),
-    })),
-    itemElements,
-    masks: plan.mask !== undefined,
-    cursor: new SharedArrayBuffer(4),
-  };
-}
-
-function bytesPerElement(job: TileJob, tensor: number): number {
-  return job.tensors[tensor]!.inputs.reduce((sum, input) => sum + DTYPE_BYTES[input.dtype], 0);
 }
 
 /** Adds the rows of a result, one for each tile, in index order: the order of f64 additions is fixed by the tiles. */

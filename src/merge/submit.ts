@@ -5,6 +5,7 @@ import type { CheckpointRecord } from '../catalog/records.js';
 import { EmrError } from '../errors.js';
 import type { WorkQueue } from '../queue/types.js';
 import { type MergePlan, planMerge } from './plan.js';
+import { statisticsOf } from './registry.js';
 import type { MergeRequest } from './request.js';
 
 export interface Submission {
@@ -33,14 +34,22 @@ export interface SubmitOptions {
 export function createSubmitter({ checkpoints, merges, queue, onQueueError }: SubmitOptions): Submitter {
   const plan = async (namespace: string, request: MergeRequest): Promise<MergePlan> => {
     const records = await loadRecords(checkpoints, namespace, request);
-    const tasks = request.tasks.map(({ name, checkpoint }) => ({ name, record: records.get(checkpoint)! }));
+    const statistics = statisticsOf(request);
+    const tasks = request.tasks.map(({ name, checkpoint }, t) => {
+      return { name, record: records.get(checkpoint)!, statistics: records.get(statistics?.[t] ?? '') };
+    });
     return planMerge({ request, base: records.get(request.base)!, tasks });
   };
 
   const requireInputs = async (namespace: string, request: MergeRequest): Promise<MergeInputs> => {
     const planned = await plan(namespace, request);
     requireNoConflict(planned);
-    return { base: planned.base, tasks: planned.tasks.map((task) => task.record) };
+    const statistics = planned.tasks.flatMap((task) => task.statistics ?? []);
+    return {
+      base: planned.base,
+      tasks: planned.tasks.map((task) => task.record),
+      statistics: statistics.length > 0 ? statistics : undefined,
+    };
   };
 
   return {
@@ -66,7 +75,8 @@ function requireNoConflict({ conflicts }: MergePlan): void {
   if (conflicts.length === 0) return;
   const first = conflicts[0]!.detail;
   const more = conflicts.length === 1 ? '' : ` And ${conflicts.length - 1} more: see conflicts.`;
-  throw new EmrError('merge_conflict', first + more, { conflicts });
+  const ofStatistics = conflicts.every(({ kind }) => kind === 'statistics_mismatch');
+  throw new EmrError(ofStatistics ? 'statistics_mismatch' : 'merge_conflict', first + more, { conflicts });
 }
 
 async function loadRecords(
@@ -74,7 +84,8 @@ async function loadRecords(
   namespace: string,
   request: MergeRequest,
 ): Promise<Map<string, CheckpointRecord>> {
-  const names = [...new Set([request.base, ...request.tasks.map((task) => task.checkpoint)])];
+  const statistics = (statisticsOf(request) ?? []).flatMap((name) => name ?? []);
+  const names = [...new Set([request.base, ...request.tasks.map((task) => task.checkpoint), ...statistics])];
   const found = await Promise.all(names.map((name) => checkpoints.find(namespace, name)));
   const missing = names.filter((_, i) => found[i] === undefined);
   if (missing.length > 0) {

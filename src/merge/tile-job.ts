@@ -4,21 +4,28 @@ import { DTYPE_BYTES, type FloatDtype } from '../dtype.js';
 import type { ErrorCode, ErrorFacts } from '../errors.js';
 import { type EngineName, sumsLength, TILE_ELEMENTS } from '../kernels/types.js';
 import type { StoreConfig } from '../store/types.js';
-import type { TileProgram } from './methods/types.js';
+import { isWhole, type ThreadProgram } from './thread-program.js';
 
 /** Workspaces of a thread: while one's results are written, the other is filled and computed. */
 export const LANES = 2;
 
+export type JobOutput = 'masks' | 'model' | 'figures';
+
 export interface TileJob {
   readonly store: StoreConfig;
   readonly engine: EngineName;
-  /** Files of the base and then of each task; a tensor's input points into these. */
+  /** N. */
+  readonly tasks: number;
+  /** Files of the base, of each task, and of each task's statistics; a tensor's input points into these. */
   readonly files: readonly (readonly RecordedFile[])[];
   readonly tensors: readonly TileTensor[];
   /** Most elements of a tile item; a multiple of TILE_ELEMENTS. */
   readonly itemElements: number;
-  readonly masks: boolean;
-  /** Int32Array of one: the next item to be taken; threads add to it. */
+  /** u with masks, one model, or nothing but figures (in the place of sums). */
+  readonly output: JobOutput;
+  /** Workspaces of each thread. */
+  readonly lanes: number;
+  /** Int32Array of one: the next group of items to be taken; threads add to it. */
   readonly cursor: SharedArrayBuffer;
 }
 
@@ -26,12 +33,22 @@ export interface TileTensor {
   readonly name: string;
   readonly n: number;
   readonly output: FloatDtype;
-  readonly program: TileProgram;
-  /** Of the base and then of each task. */
-  readonly inputs: readonly { readonly file: number; readonly offset: number; readonly dtype: FloatDtype }[];
+  readonly program: ThreadProgram;
+  /** Of the base, of each task, and of each task's statistic if it goes with the elements. */
+  readonly inputs: readonly TileInput[];
+  /** Of each task's Gram matrix. */
+  readonly grams?: readonly TileInput[] | undefined;
+  /** That this job reads of it. */
+  readonly bytes: number;
 }
 
-/** A run of elements of one tensor: the unit that a thread takes, computes and hands back. */
+export interface TileInput {
+  readonly file: number;
+  readonly offset: number;
+  readonly dtype: FloatDtype;
+}
+
+/** A run of elements of one tensor: the unit that a thread computes and hands back. */
 export interface TileItem {
   readonly tensor: number;
   readonly start: number;
@@ -49,6 +66,19 @@ export function tileItems(tensors: readonly { readonly n: number }[], itemElemen
 }
 
 /**
+ * What a thread takes at a time: the numbers of a tensor's items where something must be found out from all of it first,
+ * else of one item.
+ */
+export function tileGroups(tensors: readonly Pick<TileTensor, 'program'>[], items: readonly TileItem[]): number[][] {
+  const groups: number[][] = [];
+  for (const [number, { tensor, start }] of items.entries()) {
+    if (start > 0 && isWhole(tensors[tensor]!.program)) groups.at(-1)!.push(number);
+    else groups.push([number]);
+  }
+  return groups;
+}
+
+/**
  * Where a lane's results lie in the buffer that it shares with the thread that writes them. Not the kernel's own memory:
  * that would live on in the receiving process until a full garbage collection, tens of megabytes after every merge.
  */
@@ -61,13 +91,13 @@ export interface ResultViews {
 }
 
 /** The lengths of a result's parts for a job, in bytes. */
-function resultBytes({ files, itemElements, tensors, masks }: Omit<TileJob, 'cursor'>) {
-  const tasks = files.length - 1;
+function resultBytes({ tasks, itemElements, tensors, output }: TileJob) {
   const rows = itemElements / TILE_ELEMENTS;
+  const widest = tensors.reduce((most, tensor) => Math.max(most, DTYPE_BYTES[tensor.output]), 1);
   return {
-    output: itemElements * tensors.reduce((most, tensor) => Math.max(most, DTYPE_BYTES[tensor.output]), 1),
+    output: output === 'figures' ? 0 : itemElements * widest,
     mask: itemElements / 8,
-    masks: masks ? tasks : 0,
+    masks: output === 'masks' ? tasks : 0,
     sums: rows * sumsLength(tasks),
   };
 }

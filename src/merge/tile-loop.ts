@@ -1,16 +1,20 @@
 import { createSources } from '../catalog/sources.js';
 import { DTYPE_BYTES } from '../dtype.js';
-import { EmrError, toEmrError } from '../errors.js';
-import type { MergeWorkspace, TileFault } from '../kernels/types.js';
+import { toEmrError } from '../errors.js';
+import type { MergeWorkspace } from '../kernels/types.js';
 import { openStore } from '../store/open.js';
 import { createReaders } from './readers.js';
+import { type Computed, createCompute } from './tile-compute.js';
 import {
+  type ResultViews,
   resultViews,
+  type TileInput,
   type TileItem,
   type TileMessage,
   type TileReply,
   type TileTensor,
   type TileThreadData,
+  tileGroups,
   tileItems,
 } from './tile-job.js';
 import { createWorkspaceShelf, type WorkspaceShelf } from './workspace-shelf.js';
@@ -34,19 +38,25 @@ async function runTileLoop({ job, results }: TileThreadData, port: TilePort, she
   const sources = createSources(store);
   const readers = job.files.map((files) => createReaders(files, (file) => sources.open(file)));
   const workspaces = await shelf.take(job.engine, results.length, {
-    tasks: job.files.length - 1,
+    tasks: job.tasks,
     elements: job.itemElements,
     wide: job.tensors.some((tensor) => tensor.inputs.some((input) => input.dtype === 'F64')),
+    statistics: job.tensors.some((tensor) => tensor.inputs.length > 1 + job.tasks) ? job.tasks : 0,
   });
   const items = tileItems(job.tensors, job.itemElements);
+  const groups = tileGroups(job.tensors, items);
   const cursor = new Int32Array(job.cursor);
 
   const released = new Map<number, () => void>();
   port.on('message', ({ release }) => released.get(release)?.());
 
-  const fill = async (workspace: MergeWorkspace, tensor: TileTensor, { start, n }: TileItem) => {
+  const read = async (slot: number, { file, offset }: TileInput, target: Uint8Array) => {
+    await readers[slot]!.read(file, target, offset);
+  };
+  const fill = async (workspace: MergeWorkspace, { inputs, program }: TileTensor, { start, n }: TileItem) => {
     const waits: Promise<void>[] = [];
-    for (const [slot, { file, offset, dtype }] of tensor.inputs.entries()) {
+    for (const [slot, { file, offset, dtype }] of inputs.entries()) {
+      if (program.kind === 'squares' && slot <= job.tasks) continue; // of the statistics alone
       const target = workspace.input(slot, n, dtype);
       const wait = readers[slot]!.read(file, target, offset + start * DTYPE_BYTES[dtype]);
       if (wait) waits.push(wait);
@@ -57,24 +67,34 @@ async function runTileLoop({ job, results }: TileThreadData, port: TilePort, she
   const lane = async (buffer: SharedArrayBuffer, index: number) => {
     const views = resultViews(buffer, job);
     const workspace = workspaces[index]!;
-    for (let taken = Atomics.add(cursor, 0, 1); taken < items.length; taken = Atomics.add(cursor, 0, 1)) {
-      const item = items[taken]!;
-      const tensor = job.tensors[item.tensor]!;
+    const options = {
+      workspace,
+      tasks: job.tasks,
+      fill: (tensor: TileTensor, item: TileItem) => fill(workspace, tensor, item),
+      read,
+    };
+    for (let taken = Atomics.add(cursor, 0, 1); taken < groups.length; taken = Atomics.add(cursor, 0, 1)) {
+      const group = groups[taken]!;
+      let number = group[0]!;
       try {
-        await fill(workspace, tensor, item);
-        const fault = compute(workspace, tensor, item.n);
-        if (fault) throw faultError(fault, tensor.name, item.start);
+        const tensor = job.tensors[items[number]!.tensor]!;
+        const compute = await createCompute(
+          options,
+          tensor,
+          group.map((each) => items[each]!),
+        );
+        for (number of group) {
+          const computed = await compute(items[number]!);
+          const release = new Promise<void>((resolve) => released.set(index, resolve));
+          handOver(computed, views);
+          port.postMessage({ item: number, lane: index });
+          await release;
+        }
       } catch (error) {
         const { code, detail, facts } = toEmrError(error);
-        port.postMessage({ item: taken, failed: { code, detail, facts } });
+        port.postMessage({ item: number, failed: { code, detail, facts } });
         return;
       }
-      const release = new Promise<void>((resolve) => released.set(index, resolve));
-      views.output.set(workspace.output(item.n, tensor.output));
-      for (const [t, mask] of views.masks.entries()) mask.set(workspace.mask(t, item.n));
-      views.sums.set(workspace.sums(item.n));
-      port.postMessage({ item: taken, lane: index });
-      await release;
     }
   };
   await Promise.all(results.map(lane));
@@ -83,25 +103,8 @@ async function runTileLoop({ job, results }: TileThreadData, port: TilePort, she
   port.postMessage({ done: true });
 }
 
-function compute(workspace: MergeWorkspace, tensor: TileTensor, n: number): TileFault | undefined {
-  const [base, ...tasks] = tensor.inputs.map((input) => input.dtype);
-  const tile = { n, base: base!, tasks };
-  const { program, output } = tensor;
-  switch (program.kind) {
-    case 'emr':
-      if (output === 'F64') throw new EmrError('internal', 'A unified vector is never F64.');
-      return workspace.emr({ ...tile, zeroSign: program.zeroSign, output });
-    case 'linear': {
-      const coefficients = Float32Array.from(program.coefficients);
-      return workspace.linear({ ...tile, of: program.of, coefficients, divisor: program.divisor, output });
-    }
-  }
-}
-
-/** `input` is 0 for the base, t for task t; names of checkpoints are added where they are known. */
-function faultError(fault: TileFault, tensor: string, start: number): EmrError {
-  const facts = { input: fault.input, tensor, index: start + fault.index };
-  return fault.kind === 'non_finite'
-    ? new EmrError('non_finite_weight', 'A weight is NaN or infinite.', facts)
-    : new EmrError('task_vector_overflow', 'A fine-tuned weight minus its base is beyond f32.', facts);
+function handOver({ output, mask, sums }: Computed, views: ResultViews): void {
+  if (output) views.output.set(output);
+  for (const [t, target] of views.masks.entries()) target.set(mask!(t));
+  views.sums.set(sums);
 }

@@ -2,7 +2,6 @@ import { MessageChannel, type MessagePort, type Worker } from 'node:worker_threa
 import { EmrError } from '../errors.js';
 import { sumsLength, TILE_ELEMENTS } from '../kernels/types.js';
 import {
-  LANES,
   type ResultViews,
   resultBufferBytes,
   resultViews,
@@ -26,8 +25,8 @@ export interface TilePool {
 }
 
 /**
- * Threads that compute the items of a job. A thread keeps at most two results, so memory is bounded however far one
- * runs ahead. An item that failed rejects `next` when its turn comes: the first fault in order, whoever found it.
+ * Threads that compute the items of a job. A thread keeps one result in each lane at most, so memory is bounded however
+ * far one runs ahead. An item that failed rejects `next` when its turn comes: the first fault in order, whoever found it.
  */
 export function startTilePool(threads: TileThreads, job: TileJob, count: number): TilePool {
   const arrived = new Map<number, { message: ItemMessage; port: MessagePort; lanes: readonly ResultViews[] }>();
@@ -74,7 +73,7 @@ export function startTilePool(threads: TileThreads, job: TileJob, count: number)
       return {
         output: output.subarray(0, n * elementBytes),
         masks: masks.map((mask) => mask.subarray(0, Math.ceil(n / 8))),
-        sums: sums.subarray(0, rows * sumsLength(job.files.length - 1)),
+        sums: sums.subarray(0, rows * sumsLength(job.tasks)),
       };
     },
     async finish() {
@@ -93,10 +92,10 @@ type ItemMessage = Exclude<TileMessage, { done: true }>;
 /** A buffer for each lane: those that the thread has, where they are large enough. */
 function resultBuffers({ buffers }: TileThread, job: TileJob): SharedArrayBuffer[] {
   const bytes = resultBufferBytes(job);
-  for (let lane = 0; lane < LANES; lane++) {
+  for (let lane = 0; lane < job.lanes; lane++) {
     if ((buffers[lane]?.byteLength ?? 0) < bytes) buffers[lane] = new SharedArrayBuffer(bytes);
   }
-  return buffers;
+  return buffers.slice(0, job.lanes);
 }
 
 interface JobEnds {

@@ -2,6 +2,7 @@ import type { CheckpointCatalog } from '../catalog/checkpoints.js';
 import type { JobCatalog } from '../catalog/jobs.js';
 import type { MergeCatalog } from '../catalog/merges.js';
 import { EmrError } from '../errors.js';
+import { statisticsOf } from './registry.js';
 
 /**
  * `checkpoint_in_use` if an unfinished merge or job reads the checkpoint, or (unless `force`) if it is the base of a merge that
@@ -23,7 +24,10 @@ export async function requireUnused(
   for await (const { id, request, digests } of merges.all(namespace)) {
     const isBase = request.base === checkpoint && digests.base === digest;
     const isTask = request.tasks.some((task, t) => task.checkpoint === checkpoint && digests.tasks[t] === digest);
-    if (!isBase && !isTask) continue;
+    const isStatistic = statisticsOf(request)?.some(
+      (name, t) => name === checkpoint && digests.statistics?.[t] === digest,
+    );
+    if (!isBase && !isTask && !isStatistic) continue;
     const { state } = await merges.outcome(namespace, id);
     if (state === 'open') {
       throw new EmrError('checkpoint_in_use', `Merge ${id} is not finished: cancel it or wait for it.`, { merge: id });

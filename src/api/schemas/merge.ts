@@ -32,7 +32,7 @@ export const planView = z
     ),
     warnings: z.array(z.string()),
     files: z.array(z.object({ path: z.string(), bytes: z.int() })).describe('Every artifact but report.json.'),
-    input_bytes: z.int().describe('Weights that the merge reads, once.'),
+    input_bytes: z.int().describe('Weights and statistics that the merge reads, in all its passes.'),
     output_bytes: z.int(),
     memory_bytes: z.int().describe('What a worker needs for the merge, on top of its process.'),
     parameters: z.int().describe('Elements that are merged.'),

@@ -6,23 +6,24 @@ import { mergeTies, type TiesMerge } from './ties.js';
 
 /** What becomes of one tensor, with nothing left to find out. Plain data, since it crosses threads. */
 export type TensorRule =
-  | (Changes & { readonly kind: 'ties' } & TiesMerge)
-  | (Changes & { readonly kind: 'linear' } & LinearMerge)
+  | ({ readonly kind: 'ties' } & Changes & TiesMerge)
+  | ({ readonly kind: 'linear' } & Changes & LinearMerge)
   | ({ readonly kind: 'fisher' } & FisherMerge);
 
-/** The rule for `MergeWorkspace.rule` on n elements from element `start` of the tensor on. */
-export function createRule(rule: TensorRule, tasks: number): (start: number) => Rule {
+/** The rule for `MergeWorkspace.rule` on elements from `start` of the tensor on; `start` is a multiple of 4. */
+export function createRule(rule: TensorRule, tasks: number, start: number): Rule {
   if (rule.kind === 'fisher') {
-    return () => (values, n, merged) => {
-      mergeFisher(values.slice(1, tasks + 1), values.slice(tasks + 1), n, rule, merged);
+    return (values, n, merged) => {
+      mergeFisher(values.slice(1, 1 + tasks), values.slice(1 + tasks), n, rule, merged);
     };
   }
   const taskVectors = createTaskVectors(tasks, rule);
-  const merge = (base: Float32Array, taus: readonly Float32Array[], m: number, merged: Float32Array) =>
-    rule.kind === 'ties' ? mergeTies(base, taus, m, rule, merged) : mergeLinear(base, taus, m, rule, merged);
-  return (start) => (values, n, merged) => {
+  return (values, n, merged) => {
     taskVectors(values, n, start, (taus, from, m) => {
-      merge(values[0]!.subarray(from, from + m), taus, m, merged.subarray(from, from + m));
+      const base = values[0]!.subarray(from, from + m);
+      const target = merged.subarray(from, from + m);
+      if (rule.kind === 'ties') mergeTies(base, taus, m, rule, target);
+      else mergeLinear(base, taus, m, rule, target);
     });
   };
 }

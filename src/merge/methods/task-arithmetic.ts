@@ -1,8 +1,7 @@
 import { z } from 'zod';
 import { globMatcher, globPattern } from '../globs.js';
+import { coefficient, ofTask, strangers } from './by-task.js';
 import { defineMethod } from './types.js';
-
-const coefficient = z.number().finite().min(-1e6).max(1e6);
 
 export const taskArithmetic = defineMethod({
   title: 'Task Arithmetic',
@@ -21,17 +20,11 @@ export const taskArithmetic = defineMethod({
       .optional()
       .describe('A factor on top for tensors whose name matches; the first that matches counts, 1 if none does.'),
   }),
-  check({ lambdas = {} }, { tasks }) {
-    return Object.keys(lambdas)
-      .filter((name) => !tasks.includes(name))
-      .map((name) => `lambdas names ${name}, which is no task of this merge`);
-  },
+  check: ({ lambdas = {} }, { tasks }) => strangers('lambdas', lambdas, tasks),
   /** W_pre + Σ λ_t·τ_t. */
-  program({ lambda, lambdas = {}, layers = [] }, tensor, { tasks }) {
-    const factor = layers.find(({ pattern }) => globMatcher([pattern])(tensor))?.lambda ?? 1;
-    // A task may be named `constructor`, which every object has.
-    const ofTask = (name: string) => (Object.hasOwn(lambdas, name) ? lambdas[name]! : lambda);
-    const coefficients = tasks.map((name) => ofTask(name) * factor);
+  program({ lambda, lambdas = {}, layers = [] }, { name }, { tasks }) {
+    const factor = layers.find(({ pattern }) => globMatcher([pattern])(name))?.lambda ?? 1;
+    const coefficients = tasks.map((task) => (ofTask(lambdas, task) ?? lambda) * factor);
     return { kind: 'linear', of: 'task_vectors', coefficients, divisor: 1 };
   },
 });

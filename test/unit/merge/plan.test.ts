@@ -4,7 +4,8 @@ import { test } from 'node:test';
 import { layoutSafetensors } from '../../../src/checkpoint/safetensors-layout.js';
 import type { FloatDtype } from '../../../src/dtype.js';
 import { memoryBytes } from '../../../src/merge/memory.js';
-import { inputBytes, type MergePlan, planMerge, plannedFiles } from '../../../src/merge/plan.js';
+import { type MergePlan, planMerge, plannedFiles } from '../../../src/merge/plan.js';
+import { inputBytes } from '../../../src/merge/stages.js';
 import { classesOf, planOf, recordOf, sourcesOf, type TensorShape } from '../../helpers/records.js';
 import { requestOf } from '../../helpers/services.js';
 

@@ -27,6 +27,7 @@ function reportOf(tasks: readonly Values[], zero_sign: ZeroSign = 'zero', method
       workspace.input(t + 1, n, 'F32').set(new Uint8Array(Float32Array.from(values[name]!).buffer));
     });
     const tile = { n, base: 'F32', tasks: dtypes, output: 'F32' } as const;
+    assert.ok(program.kind === 'emr' || program.kind === 'linear');
     const fault =
       program.kind === 'emr'
         ? workspace.emr({ ...tile, zeroSign: program.zeroSign })

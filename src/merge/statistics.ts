@@ -1,0 +1,78 @@
+/** Whether the statistics that a method reads fit the tensors that are merged: known from headers. */
+import type { CheckpointRecord, RecordedTensor } from '../catalog/records.js';
+import { isFloat } from '../dtype.js';
+import { type Conflict, sameShape } from './classify.js';
+import type { Statistics } from './methods/types.js';
+
+export interface StatisticsTask {
+  readonly name: string;
+  readonly statistics?: CheckpointRecord | undefined;
+}
+
+export interface FittedStatistics {
+  readonly conflicts: readonly Conflict[];
+  /** Of every task, by tensor; a tensor without Gram matrices is not there. */
+  readonly ofTensor: ReadonlyMap<string, readonly RecordedTensor[]>;
+}
+
+interface Weight {
+  readonly name: string;
+  readonly shape: readonly number[];
+}
+
+/** Each task's statistics against the merged tensors; every misfit is a conflict. */
+export function fitStatistics(
+  { kind, of }: Statistics,
+  tasks: readonly StatisticsTask[],
+  merged: readonly Weight[],
+): FittedStatistics {
+  const strangers = Object.keys(of).filter((name) => !tasks.some((task) => task.name === name));
+  const conflicts: Conflict[] = strangers.map((task) => {
+    return misfit(`statistics names ${task}, which is no task of this merge.`, task);
+  });
+  conflicts.push(
+    ...tasks
+      .filter((task) => task.statistics === undefined)
+      .map(({ name }) => misfit(`statistics lacks task ${name}.`, name)),
+  );
+  const ofTensor = new Map<string, readonly RecordedTensor[]>();
+  if (conflicts.length > 0) return { conflicts, ofTensor };
+
+  const known = tasks.map(({ statistics }) => new Map(statistics!.tensors.map((tensor) => [tensor.name, tensor])));
+  for (const weight of merged) {
+    if (weight.shape.includes(0)) continue; // there is nothing to merge
+    const found = known.map((tensors) => tensors.get(weight.name));
+    // A Gram file has linear layers only; what no task has one for is averaged.
+    if (kind === 'gram' && found.every((one) => one === undefined)) continue;
+    const problems = found.flatMap((one, t) => {
+      const problem = kind === 'gram' ? gramProblem(weight, one) : diagonalProblem(weight, one);
+      return problem ? [misfit(`${problem} of ${tasks[t]!.name}.`, tasks[t]!.name, weight.name)] : [];
+    });
+    conflicts.push(...problems);
+    if (problems.length === 0) ofTensor.set(weight.name, found as RecordedTensor[]);
+  }
+  if (kind === 'gram' && conflicts.length === 0 && ofTensor.size === 0) {
+    conflicts.push(misfit('No merged tensor has a Gram matrix: their names are those of the weights.'));
+  }
+  return { conflicts, ofTensor };
+}
+
+function diagonalProblem({ name, shape }: Weight, found: RecordedTensor | undefined): string | undefined {
+  if (found === undefined) return `There is no ${name} in the statistics`;
+  if (!isFloat(found.dtype)) return `${name} is ${found.dtype}, not float, in the statistics`;
+  if (sameShape(found, { shape })) return undefined;
+  return `${name} has shape [${found.shape}], not [${shape}], in the statistics`;
+}
+
+function gramProblem({ name, shape }: Weight, found: RecordedTensor | undefined): string | undefined {
+  if (found === undefined) return `There is no Gram matrix ${name} in the statistics`;
+  if (!isFloat(found.dtype)) return `The Gram matrix ${name} is ${found.dtype}, not float, in the statistics`;
+  const [rows, columns, ...more] = found.shape;
+  const fits = more.length === 0 && rows === columns && shape.length === 2 && shape.includes(rows!);
+  if (fits) return undefined;
+  return `The Gram matrix ${name} has shape [${found.shape}], which fits no side of [${shape}], in the statistics`;
+}
+
+function misfit(detail: string, task?: string, tensor?: string): Conflict {
+  return { kind: 'statistics_mismatch', detail, ...(tensor ? { tensor } : {}), ...(task ? { task } : {}) };
+}

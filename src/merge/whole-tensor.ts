@@ -1,0 +1,101 @@
+/** What a tile thread finds out from all of a tensor before it computes the tensor's items. */
+
+import { DTYPE_BYTES } from '../dtype.js';
+import { EmrError } from '../errors.js';
+import { decode } from '../kernels/cast.js';
+import { locateFault } from '../kernels/faults.js';
+import { drop } from '../kernels/rules/dare.js';
+import { createRegMean } from '../kernels/rules/regmean.js';
+import { createTaskVectors } from '../kernels/rules/task-vectors.js';
+import { countLower, countUpper, findRank, LOWER_BINS, magnitudeOf, UPPER_BINS } from '../kernels/rules/trim.js';
+import type { SolveProgram, SurveyProgram } from './thread-program.js';
+import { faultError } from './tile-faults.js';
+import type { TileInput, TileItem, TileTensor } from './tile-job.js';
+
+/** Base and tasks of an item as f32, valid until the next are asked for. */
+export type ReadItem = (item: TileItem) => Promise<readonly Float32Array[]>;
+
+/** For each task, the magnitude of the rank that the program asks for: two passes over the tensor's items. */
+export async function selectThresholds(
+  { changes, rank }: Extract<SurveyProgram, { kind: 'select' }>,
+  tensor: TileTensor,
+  tasks: number,
+  items: readonly TileItem[],
+  read: ReadItem,
+): Promise<number[]> {
+  if (rank < 1) return new Array<number>(tasks).fill(0);
+  if (rank > tensor.n) return new Array<number>(tasks).fill(Infinity);
+  const vectors = createTaskVectors(tasks, changes);
+  const eachBlock = async (visit: (tau: Float32Array, m: number, t: number) => void) => {
+    for (const item of items) {
+      const values = (await read(item)).slice(0, 1 + tasks);
+      const sound = vectors(values, item.n, item.start, (taus, _from, m) => {
+        for (const [t, tau] of taus.entries()) visit(tau, m, t);
+      });
+      if (sound) continue;
+      const fault = locateFault(values, item.n, new Float32Array(item.n), () => 1);
+      if (fault) throw faultError(fault, tensor.name, item.start);
+    }
+  };
+  const upper = Array.from({ length: tasks }, () => new Float64Array(UPPER_BINS));
+  await eachBlock((tau, m, t) => countUpper(tau, m, upper[t]!));
+  const found = upper.map((counts) => findRank(counts, rank));
+  const lower = Array.from({ length: tasks }, () => new Float64Array(LOWER_BINS));
+  await eachBlock((tau, m, t) => countLower(tau, m, found[t]!.bin, lower[t]!));
+  return found.map(({ bin, rank }, t) => magnitudeOf(bin, findRank(lower[t]!, rank).bin));
+}
+
+/** Reads n elements of an input (0 the base, t task t, N + t its statistic) as bytes of their dtype. */
+export type ReadInput = (slot: number, input: TileInput, target: Uint8Array) => Promise<void>;
+
+/** The merged weight of a linear layer; `singular_gram`. Holds one task's weight and Gram matrix at a time. */
+export async function solveTensor(program: SolveProgram, tensor: TileTensor, read: ReadInput): Promise<Float32Array> {
+  const { inputs, outputs, orientation, reduce, drops } = program;
+  const grams = tensor.grams!;
+  const load = async (slot: number, input: TileInput, n: number) => {
+    const bytes = new Uint8Array(n * DTYPE_BYTES[input.dtype]);
+    await read(slot, input, bytes);
+    return bytes;
+  };
+  const floats = async (slot: number) => {
+    const input = tensor.inputs[slot]!;
+    const values = new Float32Array(tensor.n);
+    decode(await load(slot, input, tensor.n), input.dtype, values);
+    requireFinite(values, (index) => faultError({ kind: 'non_finite', input: slot, index }, tensor.name, 0));
+    return values;
+  };
+  const system = createRegMean(inputs, outputs, orientation, reduce);
+  const base = drops ? await floats(0) : undefined;
+  for (const [t, input] of grams.entries()) {
+    const slot = 1 + grams.length + t;
+    const gram = wideOf(await load(slot, input, inputs * inputs), input.dtype);
+    requireFinite(gram, (index) => faultError({ kind: 'statistic', input: t + 1, index }, tensor.name, 0));
+    const weight = await floats(1 + t);
+    if (base) {
+      for (let i = 0; i < weight.length; i++) weight[i] = weight[i]! - base[i]!;
+      drop(weight, weight.length, 0, drops![t]!);
+      for (let i = 0; i < weight.length; i++) weight[i] = base[i]! + weight[i]!;
+    }
+    system.add(gram, weight);
+  }
+  const merged = new Float32Array(tensor.n);
+  const singular = system.solve(merged);
+  if (singular === undefined) return merged;
+  throw new EmrError(
+    'singular_gram',
+    `The Gram matrices of ${tensor.name}, added up, are singular at row ${singular}: an input of that layer is constant zero or depends on others in every data set.`,
+    { tensor: tensor.name, row: singular },
+  );
+}
+
+function wideOf(bytes: Uint8Array, dtype: TileInput['dtype']): Float64Array | Float32Array {
+  if (dtype === 'F64') return new Float64Array(bytes.buffer);
+  const values = new Float32Array(bytes.byteLength / DTYPE_BYTES[dtype]);
+  decode(bytes, dtype, values);
+  return values;
+}
+
+function requireFinite(values: Float32Array | Float64Array, error: (index: number) => EmrError): void {
+  const index = values.findIndex((value: number) => !Number.isFinite(value));
+  if (index >= 0) throw error(index);
+}
