@@ -55,6 +55,9 @@ export function renderMethods(): string {
 interface Schema {
   readonly type?: string;
   readonly enum?: readonly string[];
+  readonly const?: string;
+  readonly anyOf?: readonly Schema[];
+  readonly oneOf?: readonly Schema[];
   readonly default?: unknown;
   readonly description?: string;
   readonly minimum?: number;
@@ -72,6 +75,9 @@ function describe(schema: Schema): [values: string, fallback: string, meaning: s
 function valuesOf(schema: Schema): string {
   if (schema.enum) return schema.enum.map((value) => `\`${value}\``).join(' ');
   if (schema.items) return `list of ${valuesOf(schema.items)}`;
+  const choices = schema.anyOf ?? schema.oneOf;
+  if (choices) return choices.map(valuesOf).join(' or ');
+  if (schema.properties?.type?.const) return `\`${schema.properties.type.const}\``; // a method, described on its own
   if (schema.properties)
     return `{${Object.entries(schema.properties)
       .map(([name, of]) => `${name}: ${valuesOf(of)}`)

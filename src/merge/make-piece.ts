@@ -40,10 +40,9 @@ export async function makePiece(
   if (segment.kind === 'modulate') {
     unified = segment.unified.dtype as OutputDtype; // a unified vector is never F64
     rescaler = segment.rescaler;
-    reads.push(
-      read(segment.unified, first * DTYPE_BYTES[unified], workspace.unified(n, unified)),
-      read(segment.mask, first / 8, workspace.mask(n)),
-    );
+    reads.push(read(segment.unified, first * DTYPE_BYTES[unified], workspace.unified(n, unified)));
+    if (segment.mask) reads.push(read(segment.mask, first / 8, workspace.mask(n)));
+    else workspace.mask(n).fill(0xff);
   } else {
     // A cast is a reconstruction in which the mask is 0 everywhere.
     workspace.mask(n).fill(0);

@@ -155,10 +155,11 @@ export function createModels({ store, checkpoints, merges, reconstructor }: Mode
   };
 }
 
-/** A rescaler or scope can only be chosen where there are any. */
-function requireRenderable(fact: RequestFact, { rescaler, scope }: Rendering): void {
+/** A rescaler, scope or step can only be chosen where there are any. */
+function requireRenderable(fact: RequestFact, { rescaler, scope, steps }: Rendering): void {
   const { method } = fact.request;
-  if (methodOf(method).output === 'modulated' || (rescaler === undefined && scope === undefined)) return;
+  const isPlain = rescaler === undefined && scope === undefined && steps === undefined;
+  if (methodOf(method).output === 'modulated' || isPlain) return;
   throw new EmrError('not_for_this_method', `A ${method.type} merge has no rescalers.`, { method: method.type });
 }
 

@@ -1,7 +1,11 @@
 import { z } from 'zod';
+import { adamerging } from './methods/adamerging.js';
 import { average } from './methods/average.js';
 import { ofTask } from './methods/by-task.js';
+import { dare } from './methods/dare.js';
 import { emr } from './methods/emr.js';
+import { fisher } from './methods/fisher.js';
+import { regmean } from './methods/regmean.js';
 import { taskArithmetic } from './methods/task-arithmetic.js';
 import { ties } from './methods/ties.js';
 import type { Method } from './methods/types.js';
@@ -12,6 +16,10 @@ export const methodParams = z.discriminatedUnion('type', [
   average.params,
   taskArithmetic.params,
   ties.params,
+  dare.params,
+  fisher.params,
+  regmean.params,
+  adamerging.params,
 ]);
 export type MethodParams = z.output<typeof methodParams>;
 
@@ -20,6 +28,10 @@ const METHODS: Record<MethodParams['type'], Method> = {
   average: average as unknown as Method,
   task_arithmetic: taskArithmetic as unknown as Method,
   ties: ties as unknown as Method,
+  dare: dare as unknown as Method,
+  fisher: fisher as unknown as Method,
+  regmean: regmean as unknown as Method,
+  adamerging: adamerging as unknown as Method,
 };
 
 export function methodOf(params: MethodParams): Method {

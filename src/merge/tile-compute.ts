@@ -1,7 +1,7 @@
 import { EmrError } from '../errors.js';
 import { createRule } from '../kernels/rules/rule.js';
 import type { MergeWorkspace, Rule, TileFault } from '../kernels/types.js';
-import { surveyTiles } from './survey-tile.js';
+import type { Surveyor } from './survey-tile.js';
 import { isSurvey } from './thread-program.js';
 import { faultError } from './tile-faults.js';
 import type { TileItem, TileTensor } from './tile-job.js';
@@ -18,6 +18,7 @@ export interface Computed {
 export interface ComputeOptions {
   readonly workspace: MergeWorkspace;
   readonly tasks: number;
+  readonly surveyor: Surveyor;
   /** Reads the inputs of an item into the workspace. */
   readonly fill: (tensor: TileTensor, item: TileItem) => Promise<void>;
   readonly read: ReadInput;
@@ -28,7 +29,7 @@ export interface ComputeOptions {
  * first. Rejects with the fault of lowest index of the item.
  */
 export async function createCompute(
-  { workspace, tasks, fill, read }: ComputeOptions,
+  { workspace, tasks, surveyor, fill, read }: ComputeOptions,
   tensor: TileTensor,
   items: readonly TileItem[],
 ): Promise<(item: TileItem) => Promise<Computed>> {
@@ -54,7 +55,7 @@ export async function createCompute(
   }
   if (isSurvey(program)) {
     return async (item) => {
-      const { figures, fault } = surveyTiles(program, tasks, await load(item), item.n, item.start);
+      const { figures, fault } = surveyor.survey(program, await load(item), item.n, item.start);
       require(fault, tensor, item);
       return { sums: figures };
     };

@@ -4,6 +4,7 @@ import { toEmrError } from '../errors.js';
 import type { MergeWorkspace } from '../kernels/types.js';
 import { openStore } from '../store/open.js';
 import { createReaders } from './readers.js';
+import { createSurveyor } from './survey-tile.js';
 import { type Computed, createCompute } from './tile-compute.js';
 import {
   type ResultViews,
@@ -67,8 +68,10 @@ async function runTileLoop({ job, results }: TileThreadData, port: TilePort, she
   const lane = async (buffer: SharedArrayBuffer, index: number) => {
     const views = resultViews(buffer, job);
     const workspace = workspaces[index]!;
+    const surveyor = createSurveyor(job.tasks);
     const options = {
       workspace,
+      surveyor,
       tasks: job.tasks,
       fill: (tensor: TileTensor, item: TileItem) => fill(workspace, tensor, item),
       read,
@@ -96,6 +99,7 @@ async function runTileLoop({ job, results }: TileThreadData, port: TilePort, she
         return;
       }
     }
+    surveyor.flush();
   };
   await Promise.all(results.map(lane));
   await Promise.all(readers.map((reader) => reader.close()));

@@ -3,7 +3,7 @@ import type { RecordedFile } from '../catalog/sources.js';
 import { layoutSafetensors } from '../checkpoint/safetensors-layout.js';
 import { DTYPE_BYTES, type Dtype, elementCount, type FloatDtype, isFloat, type OutputDtype } from '../dtype.js';
 import { bundlePaths } from './bundle.js';
-import type { RESCALERS, SCOPES } from './methods/emr.js';
+import type { RESCALERS, SCOPES, STEPS } from './methods/emr.js';
 import type { Rescaler } from './rescalers.js';
 import type { TaskModel } from './task-model.js';
 
@@ -11,6 +11,8 @@ import type { TaskModel } from './task-model.js';
 export interface Rendering {
   readonly rescaler?: (typeof RESCALERS)[number] | undefined;
   readonly scope?: (typeof SCOPES)[number] | undefined;
+  /** Default: as the merge was asked for, else `rescale`. */
+  readonly steps?: (typeof STEPS)[number] | undefined;
   /** Of all float tensors; default: as each was in the fine-tuned checkpoint. */
   readonly dtype?: OutputDtype | undefined;
 }
@@ -41,7 +43,8 @@ export type Segment =
       readonly n: number;
       readonly base: Input;
       readonly unified: Input;
-      readonly mask: { readonly file: SegmentFile; readonly offset: number };
+      /** Undefined: 1 everywhere. */
+      readonly mask: { readonly file: SegmentFile; readonly offset: number } | undefined;
       readonly rescaler: number;
       readonly output: FloatDtype;
     };
@@ -85,6 +88,7 @@ function createOrigins(model: TaskModel, rendering: Rendering) {
   const baseTensors = new Map(base.tensors.map((tensor) => [tensor.name, tensor]));
   const baseFiles = new Map(base.files.map((file) => [file.name, file]));
   const rescalerOf = createRescalers(model, rendering);
+  const isMasked = stepsOf(model, rendering) !== 'elect';
   const ofBase = (name: string) => {
     const { file, offset, dtype } = baseTensors.get(name)!;
     return { file: { base: baseFiles.get(file)! }, offset, dtype: dtype as FloatDtype };
@@ -105,7 +109,9 @@ function createOrigins(model: TaskModel, rendering: Rendering) {
         n,
         base: ofBase(name),
         unified: ofArtifact(bundlePaths.unified, model.output.get(name)!),
-        mask: { file: { artifact: bundlePaths.mask(task) }, offset: model.mask.get(name)!.offset },
+        mask: isMasked
+          ? { file: { artifact: bundlePaths.mask(task) }, offset: model.mask.get(name)!.offset }
+          : undefined,
         rescaler: rescalerOf(name),
         output: output as FloatDtype,
       };
@@ -122,10 +128,19 @@ function createOrigins(model: TaskModel, rendering: Rendering) {
   };
 }
 
-/** λ for each tensor, of the kind that the request or else the merge names. */
-function createRescalers({ fact, figures }: TaskModel, { rescaler, scope }: Rendering): (tensor: string) => number {
+/** How far the reconstruction goes, as the request or else the merge says. */
+function stepsOf({ fact }: Pick<TaskModel, 'fact'>, { steps }: Rendering): (typeof STEPS)[number] {
+  const { method } = fact.request;
+  return steps ?? (method.type === 'emr' ? method.steps : undefined) ?? 'rescale';
+}
+
+/** λ for each tensor, of the kind that the request or else the merge names; 1 where nothing is rescaled. */
+function createRescalers(model: TaskModel, rendering: Rendering): (tensor: string) => number {
+  const { fact, figures } = model;
+  const { rescaler, scope } = rendering;
   const { method } = fact.request;
   if (method.type !== 'emr' || !('rescalers' in figures)) return () => 1;
+  if (stepsOf(model, rendering) !== 'rescale') return () => 1;
   const kind = (rescaler ?? method.rescaler).replace('-', '_') as Rescaler;
   if ((scope ?? method.scope) === 'model') return () => figures.rescalers[kind];
   return (tensor) => {
@@ -137,6 +152,7 @@ function createRescalers({ fact, figures }: TaskModel, { rescaler, scope }: Rend
 /** Equal requests have equal bytes (SEMANTICS, "Determinism"), so what was asked for is as good as a hash of the bytes. */
 function tagOf({ fact, task }: TaskModel, rendering: Rendering, tensors?: readonly string[]): string {
   const method = fact.request.method;
+  const steps = stepsOf({ fact }, rendering);
   const chosen = {
     merge: fact.id,
     task,
@@ -144,6 +160,8 @@ function tagOf({ fact, task }: TaskModel, rendering: Rendering, tensors?: readon
     scope: rendering.scope ?? ('scope' in method ? method.scope : undefined),
     dtype: rendering.dtype,
     tensors,
+    // Left out where it is the default: tags that were given before there was a choice stay true.
+    ...(steps === 'rescale' ? {} : { steps }),
   };
   return createHash('sha256').update(JSON.stringify(chosen)).digest('hex').slice(0, 32);
 }

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { OUTPUT_DTYPES } from '../../dtype.js';
 import { bundlePaths } from '../../merge/bundle.js';
-import { RESCALERS, SCOPES } from '../../merge/methods/emr.js';
+import { RESCALERS, SCOPES, STEPS } from '../../merge/methods/emr.js';
 import type { Services } from '../../services.js';
 import { idOrName, NAMESPACE, name, refusals } from '../schemas/common.js';
 import { artifactView } from '../schemas/merge.js';
@@ -13,6 +13,10 @@ const byTask = z.strictObject({ id: idOrName, task: name });
 const rendering = z.strictObject({
   rescaler: z.enum(RESCALERS).optional().describe('Which λ; default: as the merge was asked for.'),
   scope: z.enum(SCOPES).optional().describe('One λ for the model, or one for each tensor.'),
+  steps: z
+    .enum(STEPS)
+    .optional()
+    .describe('How far: W_pre + u, W_pre + M⊙u, or with λ; default: as the merge was asked for.'),
   dtype: z.enum(OUTPUT_DTYPES).optional().describe('Of all float tensors; default: as in the fine-tuned checkpoint.'),
 });
 

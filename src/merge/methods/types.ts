@@ -109,7 +109,7 @@ export interface Method<S extends z.ZodObject = z.ZodObject> {
   readonly output: 'modulated' | 'model';
   /** What of the parameters does not fit these tasks and tensors, as sentences; none if all is well. */
   check(params: z.output<S>, context: MethodContext, tensors: readonly MethodTensor[]): string[];
-  statistics?(params: z.output<S>): Statistics;
+  statistics?(params: z.output<S>): Statistics | undefined;
   program(params: z.output<S>, tensor: MethodTensor, context: MethodContext): TileProgram;
 }
 

@@ -1,0 +1,62 @@
+import { z } from 'zod';
+import { globMatcher, globPattern } from '../globs.js';
+import { coefficient, ofTask, strangers } from './by-task.js';
+import { density } from './ties.js';
+import { defineMethod } from './types.js';
+
+/** As many as layers of Task Arithmetic. */
+const MAX_PATTERNS = 10_000;
+
+const perTensor = z
+  .record(globPattern, coefficient)
+  .refine((given) => Object.keys(given).length <= MAX_PATTERNS, `at most ${MAX_PATTERNS} coefficients for each task`);
+
+type Coefficients = number | Readonly<Record<string, number>>;
+
+export const adamerging = defineMethod({
+  title: 'AdaMerging: coefficients that were learned without labels',
+  paper: 'https://arxiv.org/abs/2310.02575',
+  output: 'model',
+  params: z.strictObject({
+    type: z.literal('adamerging'),
+    coefficients: z
+      .record(z.string(), z.union([coefficient, perTensor]))
+      .describe(
+        'For each task by name one coefficient, or one for each tensor by its name or a pattern: a name counts before patterns, of which the first that matches counts.',
+      ),
+    trimmed: z
+      .strictObject({ density: density.default(0.2) })
+      .optional()
+      .describe(
+        'AdaMerging++: task vectors are trimmed, and what is against the elected sign is left out, as in TIES.',
+      ),
+  }),
+  check({ coefficients }, { tasks }, tensors) {
+    const problems = strangers('coefficients', coefficients, tasks);
+    for (const task of tasks) {
+      const own = ofTask(coefficients, task);
+      if (own === undefined) problems.push(`coefficients lacks task ${task}`);
+      else {
+        const open = tensors.filter(({ name }) => coefficientOf(own, name) === undefined);
+        problems.push(...open.map(({ name }) => `coefficients of ${task} have none for tensor ${name}`));
+      }
+    }
+    return problems;
+  },
+  /** W_pre + Σ λ_t·τ_t. */
+  program({ coefficients, trimmed }, { name }, { tasks }) {
+    const lambdas = tasks.map((task) => coefficientOf(ofTask(coefficients, task) ?? {}, name) ?? 0);
+    if (trimmed === undefined) return { kind: 'linear', of: 'task_vectors', coefficients: lambdas, divisor: 1 };
+    return {
+      kind: 'rule',
+      trim: { scope: 'model', keeps: 'official', density: trimmed.density },
+      merge: { kind: 'ties', weights: lambdas, weighted: 'after', zero: 'majority', per: 'none', lambda: 1 },
+    };
+  },
+});
+
+function coefficientOf(of: Coefficients, tensor: string): number | undefined {
+  if (typeof of === 'number') return of;
+  const named = ofTask(of, tensor);
+  return named ?? Object.entries(of).find(([pattern]) => globMatcher([pattern])(tensor))?.[1];
+}
