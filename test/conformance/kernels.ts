@@ -2,8 +2,17 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { DTYPE_BYTES, FLOAT_DTYPES, type FloatDtype, OUTPUT_DTYPES } from '../../src/dtype.js';
 import { createScalarEngine } from '../../src/kernels/scalar.js';
-import { type Engine, TILE_ELEMENTS } from '../../src/kernels/types.js';
-import { assertSameMerge, bytesOf, type MergeCase, random, randomCase, runEmr, runLinear } from '../helpers/kernels.js';
+import { type Engine, type Rule, TILE_ELEMENTS } from '../../src/kernels/types.js';
+import {
+  assertSameMerge,
+  bytesOf,
+  type MergeCase,
+  random,
+  randomCase,
+  runEmr,
+  runLinear,
+  runRule,
+} from '../helpers/kernels.js';
 
 /** Lengths around every size that a kernel works in: vectors, mask bytes, steps, blocks and tiles. */
 const LENGTHS = [1, 3, 4, 5, 7, 8, 15, 16, 17, 31, 207, 208, 209, 255, 256, 257, 1000, 65535, 65536, 65537, 131073];
@@ -222,6 +231,67 @@ export function testEngine(name: string, load: () => Promise<Engine>): void {
         coefficients: new Float32Array([1, 30_000]),
       } as const;
       assert.deepEqual(runLinear(engine, input, heavy).fault, { kind: 'overflow', input: 2, index: 0 });
+    });
+
+    it('takes a model from a rule as the reference does, at every length and for every dtype', () => {
+      const middle: Rule = (values, n, merged) => {
+        for (let i = 0; i < n; i++) merged[i] = (values[0]![i]! + values[1]![i]! + values[2]![i]!) / 3;
+      };
+      const check = (input: MergeCase, rule: Rule, output: FloatDtype, what: string) =>
+        assertSameMerge(
+          runRule(engine, input, rule, output),
+          runRule(reference, input, rule, output),
+          `${name}, ${what}`,
+        );
+      for (const n of LENGTHS) check(randomCase(n, { tasks: 3, seed: n }), middle, 'F32', `n = ${n}`);
+      for (const output of FLOAT_DTYPES) {
+        check(randomCase(1000, { dtypes: ['BF16', 'F64', 'F16'], seed: 5 }), middle, output, `to ${output}`);
+      }
+      const values = [-0, 0, 0.25, -0.25];
+      const rows = [0, 1, 2].map((row) => random(row).picks(4099, values));
+      check({ rows }, (all, n, merged) => merged.set(all[1]!.subarray(0, n)), 'F16', 'with zeros');
+    });
+
+    it('gives a rule its inputs as f32, statistics behind the tasks', () => {
+      const workspace = engine.createMerge({ tasks: 2, elements: TILE_ELEMENTS, wide: true, statistics: 2 });
+      const rows = [0, 1, 2, 3, 4].map((row) => random(row).values(37, 1).map(Math.abs));
+      const dtypes = ['F32', 'BF16', 'F64', 'F16', 'F32'] as const;
+      rows.forEach((row, slot) => {
+        fillFloats(workspace.input(slot, 37, dtypes[slot]!), dtypes[slot]!, row);
+      });
+      const tile = { n: 37, base: 'F32', tasks: ['BF16', 'F64'], statistics: ['F16', 'F32'] } as const;
+      const found: number[][] = [];
+      const rule: Rule = (values, n, merged) => {
+        found.push(...values.map((value) => [...value.subarray(0, n)]));
+        merged.fill(0, 0, n);
+      };
+      assert.equal(workspace.rule({ ...tile, rule, output: 'F32' }), undefined);
+      const scale = { F32: 0, F64: 0, BF16: 2 ** -8, F16: 2 ** -11 };
+      assert.equal(found.length, 5);
+      rows.forEach((row, slot) => {
+        row.forEach((value, i) => {
+          assert.ok(Math.abs(found[slot]![i]! - value) <= scale[dtypes[slot]!] * value, `slot ${slot}, ${i}`);
+        });
+      });
+    });
+
+    it('names what is wrong under a rule: an input, a result beyond the dtype, a statistic', () => {
+      const keep: Rule = (values, n, merged) => merged.set(values[1]!.subarray(0, n));
+      const rows = [
+        [1, 1, 1, 1, 1],
+        [2, 3, 1e5, 1, 1],
+        [2, 3, 2e5, Number.NaN, 1],
+      ];
+      assert.deepEqual(runRule(engine, { rows }, keep).fault, { kind: 'non_finite', input: 2, index: 3 });
+      const sound = rows.map((row) => row.slice(0, 3));
+      assert.deepEqual(runRule(engine, { rows: sound }, keep, 'F16').fault, { kind: 'overflow', input: 2, index: 2 });
+      for (const value of [Number.NaN, Infinity, -1]) {
+        const workspace = engine.createMerge({ tasks: 1, elements: TILE_ELEMENTS, wide: false, statistics: 1 });
+        for (const slot of [0, 1]) fillFloats(workspace.input(slot, 3, 'F32'), 'F32', Float32Array.of(1, 2, 3));
+        fillFloats(workspace.input(2, 3, 'F32'), 'F32', Float32Array.of(0, 1, value));
+        const tile = { n: 3, base: 'F32', tasks: ['F32'], statistics: ['F32'], output: 'F32' } as const;
+        assert.deepEqual(workspace.rule({ ...tile, rule: keep }), { kind: 'statistic', input: 1, index: 2 });
+      }
     });
 
     it('reconstructs as the reference does, for every mix of dtypes', () => {

@@ -5,6 +5,7 @@ import {
   type Engine,
   type LinearTile,
   type MergeWorkspace,
+  type Rule,
   sumsLength,
   TILE_ELEMENTS,
   type TileFault,
@@ -111,6 +112,12 @@ export function runLinear(engine: Engine, input: MergeCase, tile: Linear, given?
   const { workspace, n, base, tasks } = fill(engine, input, given);
   const fault = workspace.linear({ n, base, tasks, ...tile });
   return collect(workspace, n, tasks.length, tile.output, fault);
+}
+
+export function runRule(engine: Engine, input: MergeCase, rule: Rule, output: FloatDtype = 'F32'): MergeResult {
+  const { workspace, n, base, tasks } = fill(engine, input);
+  const fault = workspace.rule({ n, base, tasks, rule, output });
+  return collect(workspace, n, tasks.length, output, fault);
 }
 
 /** Outputs, masks and counts bit for bit; other sums within 1e-6 relative, exactly 0 where they are. */

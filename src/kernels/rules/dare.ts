@@ -1,4 +1,4 @@
-import { type Key, threefry, WORDS } from './threefry.js';
+import { threefry, WORDS, type Words } from './threefry.js';
 
 const f32 = Math.fround;
 
@@ -14,7 +14,7 @@ export type Rescaling =
   | { readonly by: 'factor'; readonly factor: number };
 
 export interface Drop {
-  readonly key: Key;
+  readonly key: Words;
   /** Probability of an element to stay, 0 … 1. */
   readonly keep: number;
   readonly rescaling: Rescaling;
@@ -31,7 +31,8 @@ export function drop(tau: Float32Array, n: number, start: number, { key, keep, r
   const factor = rescaling.by === 'factor' ? f32(rescaling.factor) : 1;
   const words = new Uint32Array(Math.min(CHUNK, Math.ceil(n / WORDS) * WORDS));
   for (let from = 0; from < n; from += words.length) {
-    threefry(key, (start + from) / WORDS, words);
+    const block = (start + from) / WORDS;
+    threefry(key, [block >>> 0, Math.floor(block / 2 ** 32), 0, 0], words);
     const end = Math.min(n, from + words.length);
     for (let i = from; i < end; i++) {
       tau[i] = words[i - from]! < limit ? f32(tau[i]! / divisor) * factor : 0;

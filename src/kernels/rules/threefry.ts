@@ -1,5 +1,5 @@
-/** A key of 128 bits as four unsigned 32-bit words. */
-export type Key = readonly [number, number, number, number];
+/** 128 bits as four unsigned 32-bit words. */
+export type Words = readonly [number, number, number, number];
 
 /** Words that one counter gives. */
 export const WORDS = 4;
@@ -10,16 +10,19 @@ const PARITY = 0x1bd11bda;
 /**
  * Threefry-4x32 with 20 rounds (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", 2011): random words as a
  * function of key and counter, so that any of them can be had without those before it. Fills `words` (a whole number of
- * blocks of four) with the blocks of the counters `block`, `block` + 1, …, each below 2^53.
+ * blocks of four) with those of `counter` and the counters that follow it in their lower 64 bits.
  */
-export function threefry(key: Key, block: number, words: Uint32Array): void {
+export function threefry(key: Words, counter: Words, words: Uint32Array): void {
   const [k0, k1, k2, k3] = key;
   const schedule = Int32Array.of(k0, k1, k2, k3, PARITY ^ k0 ^ k1 ^ k2 ^ k3);
-  for (let at = 0; at < words.length; at += WORDS, block++) {
-    let a = (block + k0) | 0;
-    let b = (Math.floor(block / 2 ** 32) + k1) | 0;
-    let c = k2 | 0;
-    let d = k3 | 0;
+  let [low, high] = counter;
+  for (let at = 0; at < words.length; at += WORDS) {
+    let a = (low + k0) | 0;
+    let b = (high + k1) | 0;
+    let c = (counter[2] + k2) | 0;
+    let d = (counter[3] + k3) | 0;
+    low = (low + 1) >>> 0;
+    if (low === 0) high = (high + 1) >>> 0;
     // Written out, with the rotations as literals: looked up in a table they take more than twice as long.
     for (let injection = 1; ; injection++) {
       a = (a + b) | 0;

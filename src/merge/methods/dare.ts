@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
-import type { Key } from '../../kernels/rules/threefry.js';
+import type { Words } from '../../kernels/rules/threefry.js';
 import { average } from './average.js';
 import { regmean } from './regmean.js';
 import { taskArithmetic } from './task-arithmetic.js';
@@ -59,7 +59,7 @@ export const dare = defineMethod({
  * The key of a task's random words for a tensor: 128 bits of a SHA-256. It is made of names, so that neither the order
  * of tasks nor that of tensors changes what is dropped.
  */
-export function dropKey(seed: number, task: string, tensor: string): Key {
+export function dropKey(seed: number, task: string, tensor: string): Words {
   const digest = createHash('sha256')
     .update(JSON.stringify([seed, task, tensor]))
     .digest();

@@ -1,5 +1,5 @@
 import type { z } from 'zod';
-import type { Key } from '../../kernels/rules/threefry.js';
+import type { Words } from '../../kernels/rules/threefry.js';
 import type { ZeroSign } from '../../kernels/types.js';
 
 /**
@@ -31,7 +31,7 @@ export interface RuleProgram {
 
 export interface DropProgram {
   /** One for each task. */
-  readonly keys: readonly Key[];
+  readonly keys: readonly Words[];
   readonly keep: number;
   readonly rescale: 'none' | 'inverse' | 'l1';
 }
