@@ -41,7 +41,7 @@ export interface RunOptions {
  */
 export async function runMerge(options: RunOptions): Promise<Artifact[]> {
   const { plan, store, prefix, signal } = options;
-  const extrasBytes = plan.tasks.reduce((sum, task) => sum + task.extrasLayout.bytes, 0);
+  const extrasBytes = plan.tasks.flatMap((task) => task.extras).reduce((sum, { bytes }) => sum + bytes, 0);
   const meter = createProgressMeter(inputBytes(plan) + extrasBytes, options.onProgress);
   const artifacts = artifactSet(store, prefix);
   try {

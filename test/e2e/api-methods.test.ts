@@ -135,7 +135,16 @@ test('all engines make the same u and masks, and figures that differ by rounding
 
 test('the methods describe themselves', async () => {
   const { items } = (await server.expect(200, 'GET', '/v1/methods')) as { items: Json[] };
-  assert.deepEqual(items.map((item) => item.type).sort(), ['average', 'emr', 'task_arithmetic']);
+  assert.deepEqual(items.map((item) => item.type).sort(), [
+    'adamerging',
+    'average',
+    'dare',
+    'emr',
+    'fisher',
+    'regmean',
+    'task_arithmetic',
+    'ties',
+  ]);
   for (const item of items) {
     assert.match(item.paper as string, /^https:\/\/arxiv\.org\/abs\//);
     assert.equal((item.parameters as Json).type, 'object');
