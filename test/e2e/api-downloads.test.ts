@@ -69,6 +69,32 @@ test('its merged tensors are base + λ·(M⊙u), to the bit, for every λ and sc
   );
 });
 
+test('the steps of EMR can be taken one by one, each with a tag of its own', async () => {
+  const unified = readSafetensors((await get('files/unified.safetensors')).body);
+  const masks = readSafetensors((await get('files/tasks/a/mask.safetensors')).body);
+  const base = new Map(models.base.map((tensor) => [tensor.name, tensor]));
+  for (const steps of ['elect', 'mask']) {
+    const rebuilt = await model(`?steps=${steps}`);
+    for (const name of ['layers.0.bias', 'layers.0.weight', 'scale', 'nothing']) {
+      const u = floatsOf(unified.get(name)!);
+      const mask = masks.get(name)!.bytes;
+      const expected = floatsOf({ bytes: base.get(name)!.data! }).map((weight, i) =>
+        steps === 'elect' || (mask[i >> 3]! >> (i & 7)) & 1 ? weight + u[i]! : weight,
+      );
+      assert.deepEqual([...floatsOf(rebuilt.get(name)!)].map(bits), [...expected].map(bits), `${steps} ${name}`);
+    }
+  }
+  const tags = [await tagOf('?steps=elect'), await tagOf('?steps=mask'), await tagOf('')];
+  assert.equal(new Set(tags).size, 3);
+  assert.equal(await tagOf('?steps=rescale'), tags[2]);
+
+  const elected = await server.merge({ base: 'base', tasks, method: { type: 'emr', steps: 'elect' } });
+  const path = `/v1/merges/${elected.id}/tasks/a/model.safetensors`;
+  const bytes = async (url: string) => Buffer.from(await (await server.call('GET', url)).arrayBuffer());
+  assert.ok((await bytes(path)).equals((await get('tasks/a/model.safetensors?steps=elect')).body));
+  assert.ok((await bytes(`${path}?steps=rescale`)).equals((await get('tasks/a/model.safetensors')).body));
+});
+
 const tagOf = async (query: string) => (await get(`tasks/a/model.safetensors${query}`)).headers.get('etag');
 
 test('u and the masks follow from the definition', async () => {

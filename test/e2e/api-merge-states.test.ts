@@ -39,6 +39,14 @@ test('a running merge can be cancelled: then it has ended, and nothing of it is 
   await server.refuse('merge_not_ready', 409, 'GET', `/v1/merges/${id}/report`);
 });
 
+test('a merge can be cancelled while it looks for thresholds', async () => {
+  const id = await start(slow('surveyed', { engine: 'simd', method: { type: 'ties' } }));
+  assert.equal((await view(id)).progress?.phase, 'surveying');
+  assert.equal((await server.expect(200, 'POST', `/v1/merges/${id}/cancel`)).state, 'cancelled');
+  assert.deepEqual(await artifacts(id), []);
+  assert.equal((await view(id)).state, 'cancelled');
+});
+
 test('a cancelled merge can be asked for again, and deleted', async () => {
   const id = await start(slow('cancelled'));
   await server.refuse('merge_running', 409, 'DELETE', `/v1/merges/${id}`);
