@@ -1,0 +1,94 @@
+/**
+ * `npm run experiments [-- --only digits8,masks] [--seeds 3] [--quick]`: trains what is missing, measures what is
+ * missing, and writes docs/experiments.md from all results. What is in the cache is not done again.
+ */
+import { parseArgs } from 'node:util';
+import { createCache } from './cache.js';
+import { type Context, TimeIsUp } from './context.js';
+import { writeDocument } from './document.js';
+import { createEvaluator, type Evaluator } from './evaluate.js';
+import { PARTS } from './parts/parts.js';
+import { createSession } from './service/session.js';
+import { createStoredResults } from './stored-results.js';
+import { checkData, createImages, dataLocations } from './suites/images.js';
+import { createModels } from './training/models.js';
+import type { ArchitectureName } from './training/specs.js';
+import { trainAll } from './training/train-all.js';
+
+const { values } = parseArgs({
+  options: {
+    only: { type: 'string' },
+    seeds: { type: 'string', default: '3' },
+    uci: { type: 'string' },
+    cache: { type: 'string', default: '.cache/experiments' },
+    out: { type: 'string', default: 'docs/experiments.md' },
+    /** Side by side, for training. */
+    processes: { type: 'string', default: '2' },
+    /** Ends in good order after this time; the same command goes on from there. */
+    seconds: { type: 'string', default: 'Infinity' },
+  },
+});
+
+const started = performance.now();
+const elapsed = () => (performance.now() - started) / 1000;
+const say = (text: string) => process.stdout.write(`${elapsed().toFixed(0).padStart(5)} s  ${text}\n`);
+const only = values.only?.split(',');
+const unknown = only?.filter((name) => !PARTS.some((part) => part.name === name)) ?? [];
+if (unknown.length > 0) throw new Error(`No part ${unknown}; there are ${PARTS.map(({ name }) => name).join(', ')}`);
+const parts = PARTS.filter(({ name }) => only?.includes(name) ?? true);
+const seeds = Array.from({ length: Number(values.seeds) }, (_, index) => index + 1);
+const seconds = Number(values.seconds);
+
+const locations = dataLocations(values.uci);
+const cache = createCache(values.cache);
+const stored = createStoredResults(values.cache);
+const images = createImages(locations);
+const models = createModels(cache, images);
+const session = createSession();
+const evaluators = new Map<ArchitectureName, Evaluator>();
+const context: Context = {
+  cache,
+  images,
+  models,
+  session,
+  evaluator(architecture) {
+    const found = evaluators.get(architecture) ?? createEvaluator(images, architecture);
+    evaluators.set(architecture, found);
+    return found;
+  },
+  pause() {
+    if (elapsed() > seconds) throw new TimeIsUp('The time that was given is over; the same command goes on from here');
+  },
+  say,
+};
+
+/** Trains and measures one part for one seed, unless its result is there and whole. */
+async function runPart(part: (typeof PARTS)[number], seed: number): Promise<void> {
+  const found = await stored.read(part, seed);
+  if (found?.complete) return;
+  const missing = await trainAll(part.models(seed), models, {
+    processes: Number(values.processes),
+    cacheFolder: values.cache,
+    uciFile: locations.uci,
+    seconds: seconds - elapsed(),
+    say,
+  });
+  if (missing > 0) throw new TimeIsUp(`${missing} models are still to be trained; the same command goes on from here`);
+  say(`${part.name}, seed ${seed}`);
+  const result = await part.run(context, seed);
+  await stored.write(part, seed, result);
+}
+
+try {
+  await checkData(locations);
+  for (const seed of seeds) {
+    for (const part of parts) await runPart(part, seed);
+  }
+} catch (error) {
+  if (!(error instanceof TimeIsUp)) throw error;
+  say(error.message);
+} finally {
+  await session.close();
+}
+await writeDocument(values.out, stored);
+say(`wrote ${values.out}`);

@@ -1,0 +1,153 @@
+import { type Context, readFineTune, type Setting, suiteOf } from '../context.js';
+import { percent, plural, table } from '../markdown.js';
+import { mean } from '../maths/statistics.js';
+import { ENTRIES, type Entry } from '../methods/catalogue.js';
+import { type EntryResult, type NotRun, runEntry } from '../methods/run.js';
+import { SUITES, type SuiteName } from '../suites/suites.js';
+import { ofTask } from '../training/joint.js';
+import { specsOf } from '../training/needs.js';
+import type { ArchitectureName, HeadProtocol } from '../training/specs.js';
+import type { Part } from './types.js';
+
+const CLASSES = 10;
+
+type Accuracies = Readonly<Record<string, number>>;
+
+interface Comparison {
+  readonly individual: Accuracies;
+  readonly joint?: Accuracies;
+  readonly entries: readonly (EntryResult | NotRun)[];
+}
+
+export interface ComparisonOptions {
+  readonly name: string;
+  readonly title: string;
+  /** What has to be known of it, in Markdown. */
+  readonly about: string;
+  readonly suite: SuiteName;
+  readonly architecture: ArchitectureName;
+  readonly head: HeadProtocol;
+  readonly joint: boolean;
+  /** Whether each task has its own table beside the average. */
+  readonly perTask: boolean;
+  readonly entries?: readonly Entry[];
+}
+
+/** All methods on one suite: the shape of the paper's Tables 1 and 14. */
+export function comparison(options: ComparisonOptions): Part<Comparison> {
+  const { name, suite, architecture, head, joint } = options;
+  const entries = options.entries ?? ENTRIES;
+  return {
+    name,
+    version: 1,
+    models: (seed) => specsOf({ suite, seed, architecture, heads: [head], joint }),
+    async run(context, seed) {
+      const setting: Setting = { suite, seed, architecture, head };
+      const own = await individual(context, setting);
+      const results = [];
+      for (const entry of entries) results.push(await runEntry(context, setting, entry));
+      return { individual: own, ...(joint ? { joint: await jointly(context, setting) } : {}), entries: results };
+    },
+    complete: ({ entries: results }) => results.every((entry) => 'accuracies' in entry),
+    render: (results) => render(options, results),
+  };
+}
+
+async function individual(context: Context, setting: Setting): Promise<Accuracies> {
+  const accuracies: Record<string, number> = {};
+  const evaluator = context.evaluator(setting.architecture);
+  for (const task of suiteOf(setting).tasks) {
+    accuracies[task.name] = (await evaluator.accuracy(task, 'test', await readFineTune(context, setting, task)))!;
+  }
+  return accuracies;
+}
+
+async function jointly(context: Context, { suite, seed, architecture }: Setting): Promise<Accuracies> {
+  const accuracies: Record<string, number> = {};
+  const evaluator = context.evaluator(architecture);
+  const weights = await context.models.read({ kind: 'joint', architecture, suite, seed });
+  for (const [place, task] of SUITES[suite].tasks.entries()) {
+    accuracies[task.name] = (await evaluator.accuracy(task, 'test', ofTask(weights, place, CLASSES)))!;
+  }
+  return accuracies;
+}
+
+/** One row of the tables: accuracies by task, for each seed. */
+interface Row {
+  readonly name: string;
+  readonly uses: string;
+  readonly settings: readonly string[];
+  readonly seeds: readonly Accuracies[];
+}
+
+function rowsOf(results: readonly Comparison[]): { rows: Row[]; notRun: string[] } {
+  const first = results[0]!;
+  const rows: Row[] = [
+    { name: 'Individual', uses: '', settings: [], seeds: results.map((result) => result.individual) },
+  ];
+  const jointSeeds = results.map((result) => result.joint).filter((joint) => joint !== undefined);
+  if (jointSeeds.length > 0) {
+    rows.push({ name: 'Joint training (traditional MTL)', uses: 'all training data', settings: [], seeds: jointSeeds });
+  }
+  const notRun: string[] = [];
+  for (const [index, { name }] of first.entries.entries()) {
+    const runs = results.map((result) => result.entries[index]!).filter((entry) => 'accuracies' in entry);
+    if (runs.length < results.length) notRun.push(name);
+    else
+      rows.push({
+        name,
+        uses: runs[0]!.uses,
+        settings: runs.map(({ setting }) => setting),
+        seeds: runs.map((run) => run.accuracies),
+      });
+  }
+  return { rows, notRun };
+}
+
+const average = (accuracies: Accuracies) => mean(Object.values(accuracies));
+const distinct = (values: readonly string[]) => [...new Set(values.filter(Boolean))].join('; ');
+
+function render({ title, about, perTask }: ComparisonOptions, results: readonly Comparison[]): string {
+  const { rows, notRun } = rowsOf(results);
+  const own = results.map(({ individual: accuracies }) => average(accuracies));
+  const overview = table(
+    ['method', 'accuracy in %', 'of Individual in %', 'beside checkpoints', 'setting picked'],
+    rows.map(({ name, uses, settings, seeds }) => [
+      name,
+      percent(seeds.map(average)),
+      percent(seeds.map((accuracies, seed) => average(accuracies) / own[seed]!)),
+      uses === 'nothing' || uses === '' ? '–' : uses,
+      distinct(settings) || '–',
+    ]),
+  );
+  const text = [`## ${title}`, about, `${plural(results.length, 'seed')}; mean over the tasks.`, overview];
+  if (notRun.length > 0) text.push(`Not run yet: ${notRun.join(', ')}.`);
+  if (perTask) text.push('By task, accuracy in %:', byTask(rows));
+  const sweeps = sweepTable(results);
+  if (sweeps)
+    text.push('Every setting that was tried, accuracy in % on validation images (not on test images):', sweeps);
+  return text.join('\n\n');
+}
+
+function byTask(rows: readonly Row[]): string {
+  const tasks = Object.keys(rows[0]!.seeds[0]!);
+  const shown = rows.filter(({ name }) => !/^DARE p 0\.[1357]/.test(name));
+  return table(
+    ['task', ...shown.map(({ name }) => name)],
+    tasks.map((task) => [task, ...shown.map(({ seeds }) => percent(seeds.map((accuracies) => accuracies[task]!)))]),
+  );
+}
+
+function sweepTable(results: readonly Comparison[]): string | undefined {
+  const rows = results[0]!.entries.flatMap((entry, index) => {
+    if (!('sweep' in entry)) return [];
+    return entry.sweep!.map(({ setting }, place) => {
+      const seeds = results.flatMap((result) => {
+        const other = result.entries[index]!;
+        return 'sweep' in other ? other.sweep![place]!.accuracy : [];
+      });
+      return [entry.name, setting, percent(seeds)];
+    });
+  });
+  return rows.length > 0 ? table(['method', 'setting', 'accuracy in %'], rows) : undefined;
+}
