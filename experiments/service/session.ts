@@ -40,7 +40,8 @@ export function createSession() {
     if (response.ok) return response;
     const text = `${init.method ?? 'GET'} ${path}: ${response.status} ${await response.text()}`;
     // Requests are a union over the methods, and over the kinds of jobs, that there are.
-    if (text.includes('Invalid discriminator value') || (response.status === 404 && path === '/v1/jobs')) {
+    const unknown = /Invalid discriminator value|querystring: Unrecognized key/.test(text);
+    if (unknown || (response.status === 404 && path === '/v1/jobs')) {
       throw new NotOffered(text);
     }
     throw new Error(text);
