@@ -1,11 +1,19 @@
 import { deviation, mean } from './maths/statistics.js';
 
-/** A table whose first column is text and whose others are figures. */
+/** A table; columns of figures are aligned to the right. */
 export function table(header: readonly string[], rows: readonly (readonly string[])[]): string {
-  const widths = header.map((cell, column) => Math.max(3, cell.length, ...rows.map((row) => row[column]!.length)));
-  const line = (cells: readonly string[]) =>
-    `| ${cells.map((cell, column) => cell.padEnd(widths[column]!)).join(' | ')} |`;
-  const rule = widths.map((width, column) => (column === 0 ? '-'.repeat(width) : `${'-'.repeat(width - 1)}:`));
+  const columns = header.map((title, column) => {
+    const cells = rows.map((row) => row[column]!);
+    const width = Math.max(3, title.length, ...cells.map((cell) => cell.length));
+    return { width, figures: cells.every((cell) => /^[-–]?([\d.]|$)/.test(cell)) };
+  });
+  const line = (cells: readonly string[]) => {
+    const padded = columns.map(({ width, figures }, column) =>
+      figures ? cells[column]!.padStart(width) : cells[column]!.padEnd(width),
+    );
+    return `| ${padded.join(' | ')} |`;
+  };
+  const rule = columns.map(({ width, figures }) => (figures ? `${'-'.repeat(width - 1)}:` : '-'.repeat(width)));
   return [line(header), line(rule), ...rows.map(line)].join('\n');
 }
 

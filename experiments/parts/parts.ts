@@ -75,3 +75,18 @@ need the service to run the model are left out: its convolution is written for t
     entries: ENTRIES.filter(({ job }) => job === undefined),
   }),
 ] as Part<never>[] as Part[];
+
+/** Of `--quick`: the committed checkpoints, methods that need nothing else, and no image that is not at hand. */
+export const QUICK: readonly Part[] = [
+  comparison({
+    name: 'quick',
+    title: 'Eight tasks, quickly',
+    about: 'The checkpoints of examples/digits, and methods without settings to pick.',
+    suite: 'digits8',
+    architecture: 'mlp',
+    head: 'random',
+    joint: false,
+    perTask: true,
+    entries: ENTRIES.filter(({ name }) => ['Weight averaging', 'EMR, global', 'EMR, l2'].includes(name)),
+  }),
+] as Part<never>[] as Part[];

@@ -1,9 +1,9 @@
 import * as tf from '@tensorflow/tfjs-core';
 import * as tfl from '@tensorflow/tfjs-layers';
 import { PIXELS, SIDE } from '../../examples/digits/data.js';
-import { Linear } from '../../examples/digits/layers.js';
 import { normal, type Random } from '../../examples/digits/random.js';
 import type { Tensors } from '../../examples/digits/tensor-files.js';
+import { Linear } from '../../src/models/compute/layers.js';
 import type { Architecture } from './architecture.js';
 
 const KERNEL = 3;
@@ -100,9 +100,9 @@ export const cnn: Architecture = {
       tfl.layers.reshape({ targetShape: [SIDE, SIDE, 1] }),
       ...CHANNELS.map((outputs) => new Convolution(outputs)),
       tfl.layers.reshape({ targetShape: [FLAT] }),
-      new Linear(HIDDEN),
+      new Linear({ units: HIDDEN }),
       tfl.layers.activation({ activation: 'relu' }),
-      new Linear(classes),
+      new Linear({ units: classes }),
     ];
     const output = layers.reduce<tfl.SymbolicTensor>((x, layer) => layer.apply(x) as tfl.SymbolicTensor, input);
     const model = tfl.model({ inputs: input, outputs: output });

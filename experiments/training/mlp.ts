@@ -1,4 +1,4 @@
-import { buildModel, describeModel } from '../../examples/digits/model.js';
+import { buildModel, describeModel, describeTopology } from '../../examples/digits/model.js';
 import { randomWeights } from '../../examples/digits/trainer.js';
 import type { Architecture } from './architecture.js';
 
@@ -7,4 +7,5 @@ export const mlp: Architecture = {
   initial: randomWeights,
   build: buildModel,
   describe: describeModel,
+  topology: (weights) => describeTopology(weights.get('head.bias')!.shape[0]!),
 };
