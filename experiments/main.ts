@@ -69,6 +69,7 @@ const context: Context = {
 
 /** Trains and measures one part for one seed, unless its result is there and whole. */
 async function runPart(part: Part, seed: number): Promise<void> {
+  const begun = performance.now();
   const found = await stored.read(part, seed);
   if (found?.complete) return;
   const missing = await trainAll(part.models(seed), models, {
@@ -82,6 +83,7 @@ async function runPart(part: Part, seed: number): Promise<void> {
   say(`${part.name}, seed ${seed}`);
   const result = await part.run(context, seed);
   await stored.write(part, seed, result);
+  say(`${part.name}, seed ${seed}: done in ${((performance.now() - begun) / 1000).toFixed(0)} s`);
 }
 
 try {

@@ -96,7 +96,7 @@ function rowsOf(results: readonly Comparison[]): { rows: Row[]; notRun: string[]
     else
       rows.push({
         name,
-        uses: runs[0]!.uses,
+        uses: runs[0]!.uses === 'nothing' ? '' : runs[0]!.uses,
         settings: runs.map(({ setting }) => setting),
         seeds: runs.map((run) => run.accuracies),
       });
@@ -111,16 +111,22 @@ function render({ title, about, perTask }: ComparisonOptions, results: readonly 
   const { rows, notRun } = rowsOf(results);
   const own = results.map(({ individual: accuracies }) => average(accuracies));
   const overview = table(
-    ['method', 'accuracy in %', 'of Individual in %', 'beside checkpoints', 'setting picked'],
+    ['method', 'accuracy in %', 'of Individual in %', 'uses beside checkpoints', 'setting picked'],
     rows.map(({ name, uses, settings, seeds }) => [
       name,
       percent(seeds.map(average)),
       percent(seeds.map((accuracies, seed) => average(accuracies) / own[seed]!)),
-      uses === 'nothing' || uses === '' ? '–' : uses,
-      distinct(settings) || '–',
+      uses,
+      distinct(settings),
     ]),
   );
-  const text = [`## ${title}`, about, `${plural(results.length, 'seed')}; mean over the tasks.`, overview];
+  const text = [
+    `## ${title}`,
+    about,
+    `${plural(results.length, 'seed')}; mean over the tasks.`,
+    overview,
+    findings(rows),
+  ];
   if (notRun.length > 0) text.push(`Not run yet: ${notRun.join(', ')}.`);
   if (perTask) text.push('By task, accuracy in %:', byTask(rows));
   const sweeps = sweepTable(results);
@@ -129,9 +135,55 @@ function render({ title, about, perTask }: ComparisonOptions, results: readonly 
   return text.join('\n\n');
 }
 
+/** What the table says about EMR, also where it loses; all of it computed. */
+function findings(rows: readonly Row[]): string {
+  const emr = rows.find(({ name }) => name === 'EMR, global')!;
+  const overall = ({ seeds }: Row) => mean(seeds.map(average));
+  const behind = (row: Row) =>
+    percent(row.seeds.map((accuracies, seed) => average(accuracies) - average(emr.seeds[seed]!)));
+  const others = rows.filter((row) => row !== emr && row.name !== 'Individual');
+  const ahead = others.filter((row) => overall(row) > overall(emr));
+  const oneModel = others.filter(({ name }) => !name.startsWith('EMR') && !name.startsWith('Joint'));
+  const best = oneModel.reduce((top, row) => (overall(row) > overall(top) ? row : top));
+  const tasks = Object.keys(emr.seeds[0]!);
+  const onTask = (row: Row, task: string) => mean(row.seeds.map((accuracies) => accuracies[task]!));
+  const lost = tasks.flatMap((task) => {
+    const better = oneModel
+      .filter((row) => onTask(row, task) > onTask(emr, task))
+      .sort((a, b) => onTask(b, task) - onTask(a, task));
+    return better.length > 0 ? `${task} (${better[0]!.name})` : [];
+  });
+  return [
+    `- Individual is ahead of EMR (global, Eq. 13) by ${behind(rows[0]!)} points.`,
+    ahead.length > 0
+      ? `- Ahead of EMR, in points: ${ahead.map((row) => `${row.name} ${behind(row)}`).join('; ')}.`
+      : '- Nothing else is ahead of EMR.',
+    `- The best method that makes one model is ${best.name}: ${behind(best)} points against EMR.`,
+    lost.length > 0
+      ? `- Tasks on which a method that makes one model is ahead of EMR: ${lost.join(', ')}.`
+      : '- On no task is a method that makes one model ahead of EMR.',
+  ].join('\n');
+}
+
+/** The columns of the table by task; all methods would not fit a page. */
+const SHOWN = [
+  'Individual',
+  'Joint training (traditional MTL)',
+  'Weight averaging',
+  'Task Arithmetic',
+  'TIES, official',
+  'Fisher merging',
+  'RegMean',
+  'AdaMerging++, layer-wise',
+  'EMR, elect only',
+  'EMR, elect and mask',
+  'EMR, global',
+  'EMR, l2',
+];
+
 function byTask(rows: readonly Row[]): string {
   const tasks = Object.keys(rows[0]!.seeds[0]!);
-  const shown = rows.filter(({ name }) => !/^DARE p 0\.[1357]/.test(name));
+  const shown = rows.filter(({ name }) => SHOWN.includes(name));
   return table(
     ['task', ...shown.map(({ name }) => name)],
     tasks.map((task) => [task, ...shown.map(({ seeds }) => percent(seeds.map((accuracies) => accuracies[task]!)))]),

@@ -119,7 +119,12 @@ function render(results: readonly Interference[]): string {
     mean(of(place, ({ rescaler }) => rescaler)).toFixed(3),
     mean(of(place, ({ distance }) => distance.global)).toFixed(3),
     mean(of(place, ({ distance }) => distance.l2)).toFixed(3),
+    // At cosine 1 nothing tells the tasks apart.
+    cosine < 1 ? (mean(of(place, ({ distance }) => distance.global)) / (1 - cosine)).toFixed(2) : '–',
   ]);
+  const gap = (place: number) => mean(of(place, ({ emr, individual }) => emr - individual));
+  const worst = rows.reduce((lowest, _, place) => (gap(place) < gap(lowest) ? place : lowest), 0);
+  const nearer = COSINES.filter((_, place) => mean(of(place, ({ l2, emr }) => l2 - emr)) > 0);
   return [
     '## Interference: task vectors mixed toward one another',
     `The eight task vectors of digits8, made to have one cosine with one another: first orthogonalised evenly (each stays
@@ -144,8 +149,11 @@ cosine is ${spread(
         'λ',
         'distance, Eq. 13',
         'distance, l2',
+        'distance, Eq. 13, by 1 − cosine',
       ],
       rows,
     ),
+    `- EMR loses most at cosine ${COSINES[worst]}: ${(100 * gap(worst)).toFixed(1)} points; as cosines grow its error falls against ‖τ‖², but not against 1 − cosine, the share of ‖τ‖² that tells a task from the others.
+- ${nearer.length > 0 ? `The l2 rescaler is more accurate than Eq. 13 at cosine ${nearer.join(', ')}.` : 'The l2 rescaler is nowhere more accurate than Eq. 13.'}`,
   ].join('\n\n');
 }

@@ -14,6 +14,8 @@ const SUITES_HERE: readonly SuiteName[] = ['digits8', 'tasks30'];
 /** In which the service stores u itself. */
 const FLOATS = { F32: 4, BF16: 2, F16: 2 } as const;
 const BITS = [8, 6, 4, 3, 2];
+/** Below what the test images can tell. */
+const NOTHING = 0.002;
 const setting = (suite: SuiteName, seed: number): Setting => ({ suite, seed, architecture: 'mlp', head: 'random' });
 
 interface Stored {
@@ -114,7 +116,11 @@ function render(results: readonly SuitePrecision[][]): string {
         percent(seeds.map((all) => all[row]!.accuracy - all[0]!.accuracy)),
       ];
     });
-    return `### ${suite}\n\n${table(['u in', 'kB', 'accuracy in %', 'against F32, points'], rows)}`;
+    const loss = (row: number) =>
+      mean(results.map((all) => all[place]!.formats[0]!.accuracy - all[place]!.formats[row]!.accuracy));
+    const kept = formats.filter((_, row) => loss(row) < NOTHING).map(({ format }) => format);
+    const note = `Within ${100 * NOTHING} points of F32: ${kept.join(', ')}.`;
+    return `### ${suite}\n\n${table(['u in', 'kB', 'accuracy in %', 'against F32, points'], rows)}\n\n${note}`;
   });
   return [
     '## The unified vector in fewer bits',

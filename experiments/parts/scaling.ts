@@ -160,9 +160,27 @@ function render({ title, about, counts }: ScalingOptions, results: readonly Poin
     about,
     `${plural(results.length, 'seed')}. Accuracy in %:`,
     accuracy,
+    findings(counts, (count, name) => mean(bySeed(count, ({ accuracies }) => accuracies[name]!))),
     'Means over the tasks:',
     modulators,
   ].join('\n\n');
+}
+
+/** What the tables say, computed. */
+function findings(counts: readonly number[], accuracy: (count: number, name: string) => number): string {
+  const loss = (count: number) => (100 * (accuracy(count, 'Individual') - accuracy(count, 'EMR'))).toFixed(1);
+  const name = (rival: string) => {
+    const where = counts.filter((count) => accuracy(count, rival) > accuracy(count, 'EMR'));
+    return where.length > 0
+      ? `${rival} is ahead of EMR at ${where.join(', ')} tasks`
+      : `${rival} is nowhere ahead of EMR`;
+  };
+  const rivals = ['Weight averaging', 'Task Arithmetic', 'TIES', 'EMR, l2', 'EMR, per tensor'];
+  const known = rivals.filter((rival) => Number.isFinite(accuracy(counts[0]!, rival)));
+  return [
+    `- EMR's loss against Individual, in points: ${counts.map((count) => `${loss(count)} at ${count}`).join(', ')} tasks.`,
+    ...known.map((rival) => `- ${name(rival)}.`),
+  ].join('\n');
 }
 
 const figure = (values: readonly number[]) => mean(values).toFixed(3);
