@@ -8,8 +8,8 @@ import type { SuiteTask } from '../suites/types.js';
 import type { JobNeed } from './catalogue.js';
 
 /** Examples of each task that statistics are computed of, and that AdaMerging sees. */
-const SAMPLES = 1000;
-const ADAMERGING = { steps: 300, batch_size: 16, seed: 1 };
+export const SAMPLES = 1000;
+export const ADAMERGING = { steps: 300, learning_rate: 3e-3, batch_size: 16, seed: 1 };
 
 function datasetTensors({ inputs, labels }: Examples): Map<string, RawTensor> {
   const n = Math.min(SAMPLES, labels.length);

@@ -1,3 +1,4 @@
+import { startBackend } from '../../examples/digits/backend.js';
 import type { Tensors } from '../../examples/digits/tensor-files.js';
 import { baseName, type Context, checkpointName, readBase, readFineTune, type Setting } from '../context.js';
 import type { SuiteTask } from '../suites/types.js';
@@ -10,6 +11,8 @@ export function uploadWeights(context: Context, setting: Setting, name: string, 
   const architecture = architectures[setting.architecture];
   return context.session.upload(name, async () => {
     const weights = await read();
+    // Topologies are built by TensorFlow.js.
+    await startBackend();
     const classes = weights.get('head.bias')!.shape[0]!;
     const topology = architecture.topology?.(weights);
     const files = {
