@@ -1,6 +1,6 @@
 import type { Architecture } from './architecture.js';
-import { cnn } from './cnn.js';
 import { mlp } from './mlp.js';
 import type { ArchitectureName } from './specs.js';
+import { vit } from './vit.js';
 
-export const architectures: Readonly<Record<ArchitectureName, Architecture>> = { mlp, cnn };
+export const architectures: Readonly<Record<ArchitectureName, Architecture>> = { mlp, vit };

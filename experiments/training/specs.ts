@@ -3,7 +3,7 @@ import { SUITES, type SuiteName } from '../suites/suites.js';
 
 /** How a fine-tune gets its head: random and trained with the body, or a linear probe of the base that then stays. */
 export type HeadProtocol = 'random' | 'probed';
-export type ArchitectureName = 'mlp' | 'cnn';
+export type ArchitectureName = 'mlp' | 'vit';
 
 interface Trained {
   readonly architecture: ArchitectureName;

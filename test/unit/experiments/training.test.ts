@@ -5,48 +5,50 @@ import { startBackend } from '../../../examples/digits/backend.js';
 import { PIXELS, SIDE } from '../../../examples/digits/data.js';
 import { createRandom, normal } from '../../../examples/digits/random.js';
 import { plainBatches } from '../../../experiments/training/batches.js';
-import { cnn } from '../../../experiments/training/cnn.js';
 import { ofTask, trainJointly } from '../../../experiments/training/joint.js';
 import { mlp } from '../../../experiments/training/mlp.js';
 import { specsOf } from '../../../experiments/training/needs.js';
 import { keyOf, labelOf } from '../../../experiments/training/specs.js';
+import { vit } from '../../../experiments/training/vit.js';
 
 before(startBackend);
 
-test('the network of products is the network of convolutions', () => {
-  const weights = cnn.initial(10, createRandom(1));
-  const biased = new Map(
-    [...weights].map(([name, { shape, data }]) => [name, { shape, data: data.map((x) => x + 0.02) }]),
+test('the transformer attends to tokens, and knows their places', () => {
+  const weights = vit.initial(10, createRandom(1));
+  const varied = new Map(
+    [...weights].map(([name, { shape, data }]) => [name, { shape, data: data.map((x, i) => x + 0.05 * Math.sin(i)) }]),
   );
   const inputs = normal(3 * PIXELS, 1, createRandom(2));
-  const get = (name: string) => biased.get(name)!;
-  const expected = tf.tidy(() => {
-    let x = tf.tensor4d(inputs, [3, SIDE, SIDE, 1]);
-    for (const place of [0, 1]) {
-      const { shape, data } = get(`convolutions.${place}.weight`);
-      const filter = tf.reshape(tf.transpose(tf.tensor2d(data, shape as [number, number])), [
-        3,
-        3,
-        x.shape[3],
-        shape[0]!,
-      ]);
-      const convolved = tf.conv2d(x, filter as tf.Tensor4D, 1, 'same');
-      x = tf.avgPool(tf.relu(tf.add(convolved, tf.tensor1d(get(`convolutions.${place}.bias`).data))), 2, 2, 'valid');
+  const linear = (x: tf.Tensor2D, name: string) => {
+    const { shape, data } = varied.get(`${name}.weight`)!;
+    const product = tf.matMul(x, tf.tensor2d(data, shape as [number, number]), false, true);
+    return tf.add(product, tf.tensor1d(varied.get(`${name}.bias`)!.data)) as tf.Tensor2D;
+  };
+  const norm = (x: tf.Tensor, name: string) => {
+    const { mean, variance } = tf.moments(x, -1, true);
+    const scaled = tf.mul(tf.div(tf.sub(x, mean), tf.sqrt(tf.add(variance, 1e-5))), varied.get(`${name}.weight`)!.data);
+    return tf.add(scaled, varied.get(`${name}.bias`)!.data) as tf.Tensor2D;
+  };
+  const forward = (image: Float32Array) => {
+    const flat = tf.reshape(linear(tf.tensor2d(image, [SIDE, SIDE]), 'embedding'), [1, -1]);
+    let x = tf.reshape(norm(flat, 'positions'), [SIDE, -1]) as tf.Tensor2D;
+    for (const block of ['blocks.0', 'blocks.1']) {
+      const y = norm(x, `${block}.norm1`);
+      const scores = tf.matMul(linear(y, `${block}.query`), linear(y, `${block}.key`), false, true);
+      x = tf.add(x, linear(tf.matMul(tf.softmax(scores), linear(y, `${block}.value`)), `${block}.output`));
+      x = tf.add(x, linear(tf.relu(linear(norm(x, `${block}.norm2`), `${block}.up`)), `${block}.down`));
     }
-    let flat = tf.reshape(x, [3, -1]) as tf.Tensor2D;
-    for (const name of ['hidden', 'head']) {
-      const { shape, data } = get(`${name}.weight`);
-      const product = tf.matMul(flat, tf.tensor2d(data, shape as [number, number]), false, true);
-      flat = tf.add(product, tf.tensor1d(get(`${name}.bias`).data));
-      if (name === 'hidden') flat = tf.relu(flat);
-    }
-    return flat.dataSync();
-  });
-  const model = cnn.build(biased);
+    return linear(tf.mean(norm(x, 'norm'), 0, true) as tf.Tensor2D, 'head').dataSync();
+  };
+  const model = vit.build(varied);
   const actual = tf.tidy(() => (model.predict(tf.tensor2d(inputs, [3, PIXELS])) as tf.Tensor).dataSync());
   model.dispose();
-  assert.equal(actual.length, 30);
-  for (const [index, value] of actual.entries()) assert.ok(Math.abs(value - expected[index]!) < 1e-4);
+  for (const image of [0, 1, 2]) {
+    const expected = tf.tidy(() => forward(inputs.slice(image * PIXELS, (image + 1) * PIXELS)));
+    for (const [index, value] of expected.entries()) {
+      assert.ok(Math.abs(value - actual[10 * image + index]!) < 1e-4, `${value}, not ${actual[10 * image + index]}`);
+    }
+  }
 });
 
 test('batches go through all examples before one comes again', () => {
