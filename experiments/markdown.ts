@@ -2,6 +2,9 @@ import { deviation, mean } from './maths/statistics.js';
 
 /** A table; columns of figures are aligned to the right. */
 export function table(header: readonly string[], rows: readonly (readonly string[])[]): string {
+  const escaped = (row: readonly string[]) => row.map((cell) => cell.replaceAll('|', '\\|'));
+  header = escaped(header);
+  rows = rows.map(escaped);
   const columns = header.map((title, column) => {
     const cells = rows.map((row) => row[column]!);
     const width = Math.max(3, title.length, ...cells.map((cell) => cell.length));
@@ -17,11 +20,14 @@ export function table(header: readonly string[], rows: readonly (readonly string
   return [line(header), line(rule), ...rows.map(line)].join('\n');
 }
 
+/** Rounded, and without a sign where it rounds to zero. */
+export const fixed = (value: number, digits: number) => value.toFixed(digits).replace(/^-(0\.?0*)$/, '$1');
+
 /** Mean and, over several seeds, standard deviation. */
 export function spread(values: readonly number[], digits: number): string {
   if (values.length === 0) return '–';
   const wide = deviation(values);
-  const centre = mean(values).toFixed(digits);
+  const centre = fixed(mean(values), digits);
   return wide === undefined ? centre : `${centre} ± ${wide.toFixed(digits)}`;
 }
 

@@ -124,6 +124,8 @@ function render(results: readonly Interference[]): string {
   ]);
   const gap = (place: number) => mean(of(place, ({ emr, individual }) => emr - individual));
   const worst = rows.reduce((lowest, _, place) => (gap(place) < gap(lowest) ? place : lowest), 0);
+  const last = COSINES.at(-2)!;
+  const error = (cosine: number) => mean(of(COSINES.indexOf(cosine), ({ distance }) => distance.global));
   const nearer = COSINES.filter((_, place) => mean(of(place, ({ l2, emr }) => l2 - emr)) > 0);
   return [
     '## Interference: task vectors mixed toward one another',
@@ -153,7 +155,9 @@ cosine is ${spread(
       ],
       rows,
     ),
-    `- EMR loses most at cosine ${COSINES[worst]}: ${(100 * gap(worst)).toFixed(1)} points; as cosines grow its error falls against ‖τ‖², but not against 1 − cosine, the share of ‖τ‖² that tells a task from the others.
+    `- EMR loses most at cosine ${COSINES[worst]}: ${(100 * gap(worst)).toFixed(1)} points.
+- From cosine 0 to ${last} its squared error goes from ${error(0).toFixed(2)} to ${error(last).toFixed(2)} of ‖τ‖², but from ${error(0).toFixed(2)} to ${(error(last) / (1 - last)).toFixed(2)} of what is left of ‖τ‖²
+without the common direction (1 − cosine), which is all that tells a task from the others.
 - ${nearer.length > 0 ? `The l2 rescaler is more accurate than Eq. 13 at cosine ${nearer.join(', ')}.` : 'The l2 rescaler is nowhere more accurate than Eq. 13.'}`,
   ].join('\n\n');
 }
