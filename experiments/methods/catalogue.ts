@@ -41,7 +41,7 @@ const swept = (name: string, candidates: readonly Candidate[], rest: Partial<Ent
 const grid = <A, B>(first: readonly A[], second: readonly B[]): [A, B][] =>
   first.flatMap((a) => second.map((b): [A, B] => [a, b]));
 
-const LAMBDAS = [0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.7, 1];
+const LAMBDAS = [0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.7, 1];
 const RATES = [0.1, 0.3, 0.5, 0.7, 0.9];
 const DENSITIES = [0.1, 0.2, 0.5];
 /** A mean of agreeing entries is about N times smaller than their sum, which `vision` takes. */
