@@ -64,6 +64,7 @@ export async function createServices(config: Config, log: ServiceLog): Promise<S
   const reconstructor = createReconstructor(store.config, config.threads ?? availableParallelism());
   const tileThreads = createTileThreads(config.store);
   const models = createModels({ store, checkpoints, merges, reconstructor });
+  const uploads = createUploads({ store, ingest, maxBytes: config.maxUploadBytes, now });
   const jobs = createJobCatalog(store, now);
   const evaluations = createEvaluations(store);
   const inputs = createInputs({ sources, checkpoints, merges, downloads: models });
@@ -74,7 +75,7 @@ export async function createServices(config: Config, log: ServiceLog): Promise<S
     sources,
     tileThreads,
     checkpoints,
-    uploads: createUploads({ store, ingest, maxBytes: config.maxUploadBytes, now }),
+    uploads,
     register: createRegister({ store, ingest, fileRoots: config.fileRoots }),
     merges,
     submitter,
@@ -84,9 +85,9 @@ export async function createServices(config: Config, log: ServiceLog): Promise<S
     batches: createBatches(store, submitter, now),
     runMerge: createMergeHandler({ store, sources, checkpoints, merges, tileThreads, threads: config.threads, now }),
     jobs,
-    jobSubmitter: createJobSubmitter({ jobs, inputs, merges, evaluations, queue, now, onQueueError }),
+    jobSubmitter: createJobSubmitter({ jobs, inputs, checkpoints, merges, evaluations, queue, now, onQueueError }),
     jobLifecycle: createLifecycle('job', jobs, queue),
-    runJob: createJobHandler({ jobs, inputs, merges, evaluations, now }),
+    runJob: createJobHandler({ jobs, inputs, checkpoints, uploads, merges, evaluations, now }),
     evaluations,
     async close() {
       await reconstructor.close();

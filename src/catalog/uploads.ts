@@ -25,8 +25,11 @@ export interface Upload {
 }
 
 export interface Uploads {
-  /** Of several uploads of one name the first to commit gets it; the others are refused with `name_taken`. */
-  begin(namespace: string, name: string): Promise<Upload>;
+  /**
+   * Of several uploads of one name the first to commit gets it; the others are refused with `name_taken`.
+   * @param source where it comes from, if not from a client
+   */
+  begin(namespace: string, name: string, source?: string): Promise<Upload>;
   /** One file of a checkpoint that is completed later; sent again, the later one counts. */
   putFile(namespace: string, name: string, file: string, source: AsyncIterable<Uint8Array>): Promise<UploadedFile>;
   /** Makes a checkpoint of the files that were put. */
@@ -55,8 +58,13 @@ export function createUploads({ store, ingest, maxBytes, now }: UploadsOptions):
   };
 
   /** What else was uploaded under the name, files that were sent again for one, is of no use any more. */
-  const commit = async (namespace: string, name: string, files: IngestFile[]): Promise<CheckpointRecord> => {
-    const record = await ingest.commit(namespace, name, files);
+  const commit = async (
+    namespace: string,
+    name: string,
+    files: IngestFile[],
+    source?: string,
+  ): Promise<CheckpointRecord> => {
+    const record = await ingest.commit(namespace, name, files, source);
     for await (const { prefixes } of store.list(keys.uploads(namespace, name), { delimiter: true })) {
       for (const prefix of prefixes) {
         const used = files.some(({ location }) => location.key.startsWith(prefix));
@@ -67,7 +75,7 @@ export function createUploads({ store, ingest, maxBytes, now }: UploadsOptions):
   };
 
   return {
-    async begin(namespace, name) {
+    async begin(namespace, name, source) {
       await ingest.requireFree(namespace, name);
       const prefix = keys.upload(namespace, name, newId());
       const files: IngestFile[] = [];
@@ -82,7 +90,7 @@ export function createUploads({ store, ingest, maxBytes, now }: UploadsOptions):
           left -= received.bytes;
           files.push(received);
         },
-        commit: () => commit(namespace, name, files),
+        commit: () => commit(namespace, name, files, source),
         abort: () => store.deletePrefix(prefix),
       };
     },

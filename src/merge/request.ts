@@ -7,11 +7,11 @@ import { globPattern } from './globs.js';
 import { methodParams } from './registry.js';
 
 /** The paper merges 30; each task costs read buffers and a mask, so a few hundred are served by the same code. */
-const MAX_TASKS = 256;
+export const MAX_TASKS = 256;
 const MAX_PATTERNS = 256;
 
 export const name = z.string().regex(NAME_PATTERN);
-const globs = z.array(globPattern).max(MAX_PATTERNS);
+export const globs = z.array(globPattern).max(MAX_PATTERNS);
 
 export const mergeRequest = z.strictObject({
   name: name

@@ -1,13 +1,16 @@
+import type { CheckpointCatalog } from '../catalog/checkpoints.js';
 import type { Evaluations } from '../catalog/evaluations.js';
 import type { JobFact, JobResult } from '../catalog/job-facts.js';
 import type { JobCatalog } from '../catalog/jobs.js';
 import type { MergeCatalog } from '../catalog/merges.js';
 import { endFailed } from '../catalog/runs.js';
+import type { Uploads } from '../catalog/uploads.js';
 import { EmrError } from '../errors.js';
 import type { JobContext, JobHandler } from '../queue/types.js';
 import type { Inputs } from './inputs.js';
 import { jobTypeOf } from './jobs/registry.js';
 import { noteEvaluation } from './note-evaluation.js';
+import { storeOutput } from './output.js';
 import type { ModelResult } from './task.js';
 import { runModelThread } from './thread.js';
 
@@ -15,6 +18,8 @@ export interface JobExecuteOptions {
   readonly jobs: JobCatalog;
   readonly inputs: Inputs;
   readonly merges: MergeCatalog;
+  readonly checkpoints: CheckpointCatalog;
+  readonly uploads: Uploads;
   readonly evaluations: Evaluations;
   readonly now: () => number;
 }
@@ -27,7 +32,7 @@ export function createJobHandler(options: JobExecuteOptions): JobHandler {
     if (fact === undefined || (await jobs.outcome(namespace, id)).state !== 'open') return;
     const started = now();
     try {
-      const { backend, values } = await compute(options, namespace, fact, context);
+      const { backend, values, tensors = [] } = await compute(options, namespace, fact, context);
       context.signal.throwIfAborted();
       const finished = now();
       const result: JobResult = {
@@ -37,6 +42,7 @@ export function createJobHandler(options: JobExecuteOptions): JobHandler {
         seconds: (finished - started) / 1000,
       };
       // What a job makes comes first: once it has succeeded, all of it is there.
+      await storeOutput(options, namespace, fact, tensors);
       await noteEvaluation(options, namespace, fact, result);
       await jobs.succeed(namespace, id, result);
     } catch (failure) {

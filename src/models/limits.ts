@@ -10,6 +10,8 @@ export const MAX_DATASET_BYTES = 2 ** 30;
 export const MAX_TOTAL_BYTES = 2 * 2 ** 30;
 /** Elements that one layer may put out for a batch: 1 GiB of F32. */
 export const MAX_ACTIVATION_ELEMENTS = 2 ** 28;
+/** All Gram matrices of a model as F32; they are summed in f64. */
+export const MAX_GRAM_BYTES = 2 ** 29;
 export const MAX_BATCH = 4_096;
 /** Labels of one classifier: the largest in use are some tens of thousands (ImageNet-21k). */
 export const MAX_CLASSES = 100_000;

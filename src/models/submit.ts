@@ -1,3 +1,4 @@
+import type { CheckpointCatalog } from '../catalog/checkpoints.js';
 import type { Evaluations } from '../catalog/evaluations.js';
 import type { JobFact } from '../catalog/job-facts.js';
 import type { JobCatalog } from '../catalog/jobs.js';
@@ -6,6 +7,7 @@ import type { WorkQueue } from '../queue/types.js';
 import type { Inputs } from './inputs.js';
 import { jobTypeOf } from './jobs/registry.js';
 import { noteEvaluation } from './note-evaluation.js';
+import { hasOutput, outputOf } from './output.js';
 import { type JobRequest, jobId } from './request.js';
 
 export interface JobSubmission {
@@ -22,6 +24,7 @@ export interface JobSubmitter {
 export interface JobSubmitOptions {
   readonly jobs: JobCatalog;
   readonly inputs: Inputs;
+  readonly checkpoints: CheckpointCatalog;
   readonly merges: MergeCatalog;
   readonly evaluations: Evaluations;
   readonly queue: WorkQueue;
@@ -40,6 +43,7 @@ export function createJobSubmitter(options: JobSubmitOptions): JobSubmitter {
       const records = await Promise.all(names.map((name) => inputs.record(namespace, name)));
       const digests = Object.fromEntries(records.map(({ name, digest }) => [name, digest]));
       const id = jobId(request, digests);
+      await forgetLostOutput(options, namespace, id, request);
       const created_at = new Date(now()).toISOString();
       const { fact, created, outcome } = await jobs.open(namespace, { id, created_at, request, digests });
       // The request is written down: whatever becomes of the queue now, the job will be run.
@@ -49,4 +53,16 @@ export function createJobSubmitter(options: JobSubmitOptions): JobSubmitter {
       return { fact, created };
     },
   };
+}
+
+/** A job whose checkpoint was deleted since is run again; `name_taken` if the name is another's. */
+async function forgetLostOutput(
+  { jobs, checkpoints }: JobSubmitOptions,
+  namespace: string,
+  id: string,
+  request: JobRequest,
+): Promise<void> {
+  const output = outputOf(request);
+  if (output === undefined || (await hasOutput(checkpoints, namespace, id, output))) return;
+  if ((await jobs.outcome(namespace, id)).state === 'succeeded') await jobs.remove(namespace, id);
 }

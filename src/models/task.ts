@@ -3,6 +3,7 @@ import { z } from 'zod';
 import type { Dtype } from '../dtype.js';
 import type { ErrorCode, ErrorFacts } from '../errors.js';
 import type { Progress } from '../queue/types.js';
+import { type AdaMergingRequest, FISHER_LABELS, type FisherRequest } from './request.js';
 
 export interface RawTensor {
   readonly name: string;
@@ -36,10 +37,59 @@ export interface EvaluateTask {
   readonly batchSize: number;
 }
 
-export type ModelTask = EvaluateTask;
+/** Which examples are used: so many, drawn by the seed. */
+export interface Subset {
+  readonly samples: number | undefined;
+  readonly seed: number;
+}
+
+export interface FisherTask extends Subset {
+  readonly type: 'fisher';
+  readonly model: ModelFiles;
+  readonly dataset: Dataset;
+  readonly labels: FisherRequest['labels'];
+}
+
+export interface GramTask extends Subset {
+  readonly type: 'gram';
+  readonly model: ModelFiles;
+  readonly dataset: Dataset;
+  readonly batchSize: number;
+}
+
+export interface AdaMergingTask {
+  readonly type: 'adamerging';
+  /** The merged tensors of the base. */
+  readonly base: readonly RawTensor[];
+  readonly tasks: readonly { readonly name: string; readonly model: ModelFiles; readonly dataset: Dataset }[];
+  readonly options: Pick<
+    AdaMergingRequest,
+    'granularity' | 'trimmed' | 'steps' | 'learning_rate' | 'initial' | 'batch_size' | 'seed'
+  >;
+}
+
+export type ModelTask = EvaluateTask | FisherTask | GramTask | AdaMergingTask;
 
 export const evaluationValues = z.object({ accuracy: z.number(), loss: z.number(), n: z.int() });
 export type EvaluationValues = z.output<typeof evaluationValues>;
+
+export const statisticsValues = z.object({
+  tensors: z.int().describe('In the checkpoint that was made.'),
+  n: z.int().describe('Examples that were used.'),
+  labels: z.enum(FISHER_LABELS).optional(),
+});
+export type StatisticsValues = z.output<typeof statisticsValues>;
+
+export const adaMergingValues = z.object({
+  coefficients: z
+    .record(z.string(), z.union([z.number(), z.record(z.string(), z.number())]))
+    .describe('By task, and by tensor if so asked: as the method `adamerging` takes them.'),
+  entropy: z
+    .object({ before: z.number(), after: z.number() })
+    .describe('Mean entropy of the outputs, in nats, with the initial and with the final coefficients.'),
+  steps: z.int(),
+});
+export type AdaMergingValues = z.output<typeof adaMergingValues>;
 
 /** What was computed, with the back end of TensorFlow.js that did it: `tensorflow` (native), `wasm` or `cpu`. */
 export interface ModelResult {

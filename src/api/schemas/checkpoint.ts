@@ -8,7 +8,10 @@ export const checkpointView = z
     name,
     created_at: z.iso.datetime(),
     digest: z.string().describe('SHA-256 over names, sizes and hashes of all files.'),
-    source: z.string().optional().describe('Where it was registered from, when it is read in place.'),
+    source: z
+      .string()
+      .optional()
+      .describe('Where it was registered from, when it is read in place; `job:<id>` if a job made it.'),
     files: z.array(z.object({ name: z.string(), bytes: z.int(), sha256: z.string() })),
     tensors: z.int().describe('How many tensors.'),
     parameters: z.int().describe('How many elements in all tensors.'),

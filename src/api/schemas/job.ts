@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { evaluationFact } from '../../catalog/evaluations.js';
 import { jobRequest } from '../../models/request.js';
-import { evaluationValues } from '../../models/task.js';
+import { adaMergingValues, evaluationValues, statisticsValues } from '../../models/task.js';
 import { runFields } from './run.js';
 
 const ended = {
@@ -15,7 +15,9 @@ export const jobView = z
     id: z.string(),
     ...runFields,
     request: jobRequest,
-    result: z.union([evaluationValues.extend(ended)]).optional(),
+    result: z
+      .union([evaluationValues.extend(ended), statisticsValues.extend(ended), adaMergingValues.extend(ended)])
+      .optional(),
   })
   .meta({ id: 'Job' });
 export type JobView = z.output<typeof jobView>;

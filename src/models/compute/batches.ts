@@ -6,6 +6,7 @@ import { MAX_ACTIVATION_ELEMENTS } from '../limits.js';
 import type { Dataset, RawTensor } from '../task.js';
 import { shapesAgree } from '../topology.js';
 import type { RunnableModel } from './model.js';
+import { type Random, shuffled } from './random.js';
 
 /** Examples of a data set, as the model takes them. */
 export interface Examples {
@@ -16,6 +17,15 @@ export interface Examples {
   slice(first: number, end: number): tf.Tensor;
   /** The examples at these places, in this order. */
   pick(places: readonly number[]): tf.Tensor;
+}
+
+/** The places of so many of n examples, drawn without repetition and in order; of all if left out or more. */
+export function choose(n: number, samples: number | undefined, random: Random): number[] {
+  const all = Array.from({ length: n }, (_, place) => place);
+  if (samples === undefined || samples >= n) return all;
+  return shuffled(n, random)
+    .slice(0, samples)
+    .sort((a, b) => a - b);
 }
 
 /** `dataset_invalid` if the model takes another shape; `model_too_large` if a batch of this size does not fit. */

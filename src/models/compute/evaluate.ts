@@ -32,7 +32,10 @@ export async function evaluate({ model: files, dataset, batchSize }: EvaluateTas
 
 /** log p [batch · classes] of a batch that is made here and not kept. */
 export function logsOf(model: RunnableModel, batch: () => tf.Tensor): Float32Array {
-  return tf.tidy(() => model.logProbabilities(batch()).dataSync<'float32'>());
+  const logs = tf.tidy(() => model.logProbabilities(batch()));
+  const values = logs.dataSync<'float32'>();
+  logs.dispose();
+  return values;
 }
 
 export function notFinite(model: RunnableModel, dataset: string, index: number): EmrError {

@@ -44,6 +44,8 @@ export async function loadModel({ name, topology, tensors }: ModelFiles): Promis
   for (const { variable, tensor } of weights) {
     setWeight(variable, floatsOf(tensor));
   }
+  // What a topology says of training is not asked: statistics are of all weights.
+  for (const layer of leafLayers(layers)) layer.trainable = true;
   const toLogs = outputsProbabilities(layers) ? logOfProbabilities : logSoftmax;
   return {
     name,
@@ -54,6 +56,11 @@ export async function loadModel({ name, topology, tensors }: ModelFiles): Promis
     logProbabilities: (x) => tf.tidy(() => toLogs(layers.apply(x, { training: false }) as tf.Tensor2D)),
     dispose: () => void layers.dispose(),
   };
+}
+
+/** Every layer that is no container of others. */
+export function leafLayers(container: tfl.LayersModel): tfl.layers.Layer[] {
+  return container.layers.flatMap((layer) => ('layers' in layer ? leafLayers(layer as tfl.LayersModel) : [layer]));
 }
 
 /** Gives a weight other values. */
@@ -129,8 +136,9 @@ function outputsProbabilities(layers: tfl.LayersModel): boolean {
 
 /** The activation of the layer whose output is the model's; of a Softmax layer, softmax. */
 function lastActivation(container: tfl.LayersModel): string | undefined {
-  const layer = container.outputLayers[0]!;
-  if ('outputLayers' in layer) return lastActivation(layer as tfl.LayersModel);
+  // A Sequential fills `outputLayers` only when it is first called.
+  const layer = container instanceof tfl.Sequential ? container.layers.at(-1)! : container.outputLayers[0]!;
+  if ('layers' in layer) return lastActivation(layer as tfl.LayersModel);
   if (layer.getClassName() === 'Softmax') return 'softmax';
   const { activation } = layer.getConfig();
   return typeof activation === 'string' ? activation : undefined;

@@ -1,8 +1,11 @@
 import { EmrError } from '../../errors.js';
 import { createProgressMeter } from '../../merge/progress.js';
 import type { ModelMessage, ModelResult, ModelTask, RawTensor } from '../task.js';
+import { adamerging } from './adamerging.js';
 import { onBackend } from './backend.js';
 import { evaluate } from './evaluate.js';
+import { fisher } from './fisher.js';
+import { gram } from './gram.js';
 import { messageOf } from './model.js';
 
 export interface ModelPort {
@@ -34,7 +37,16 @@ export async function runModelTask(task: ModelTask, port: ModelPort): Promise<vo
 }
 
 function compute(task: ModelTask, meter: Meter): Promise<Computed> {
-  return evaluate(task, meter);
+  switch (task.type) {
+    case 'evaluate':
+      return evaluate(task, meter);
+    case 'fisher':
+      return fisher(task, meter);
+    case 'gram':
+      return gram(task, meter);
+    case 'adamerging':
+      return adamerging(task, meter);
+  }
 }
 
 /** What TensorFlow.js throws while it runs a model is about that model: a reshape that does not fit, and the like. */
