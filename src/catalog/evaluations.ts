@@ -10,6 +10,7 @@ export const evaluationFact = z.object({
   dataset: z.string(),
   rescaler: z.string().optional(),
   scope: z.string().optional(),
+  steps: z.string().optional(),
   accuracy: z.number().describe('Share of the examples whose class has the largest output, 0 … 1.'),
   loss: z.number().describe('Mean cross-entropy, in nats.'),
   n: z.int(),

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
-import { RESCALERS, SCOPES } from '../merge/methods/emr.js';
+import { RESCALERS, SCOPES, STEPS } from '../merge/methods/emr.js';
 import { canonicalJson, globs, MAX_TASKS, name } from '../merge/request.js';
 import { MAX_BATCH } from './limits.js';
 
@@ -23,6 +23,7 @@ const evaluate = z.strictObject({
         task: name,
         rescaler: z.enum(RESCALERS).optional(),
         scope: z.enum(SCOPES).optional(),
+        steps: z.enum(STEPS).optional(),
       }),
     ])
     .describe("A checkpoint, or a task's model of a merge, rendered as a download is."),
@@ -84,7 +85,9 @@ const adamerging = z.strictObject({
   trimmed: z
     .strictObject({ density: z.number().positive().max(1).default(0.2) })
     .optional()
-    .describe('AdaMerging++: of each task vector only this share, the largest in magnitude over the whole vector.'),
+    .describe(
+      'AdaMerging++: of each task vector only this share, the largest in magnitude, and of it what has the elected sign, as in TIES.',
+    ),
   steps: z.int().min(1).max(MAX_STEPS).default(500),
   learning_rate: z.number().positive().max(1).default(1e-3).describe('Of Adam (β 0.9 and 0.999).'),
   initial: z.number().min(0).max(1).default(0.3).describe('Every coefficient before the first step.'),

@@ -1,3 +1,14 @@
+import { signBalance } from '../../kernels/rules/ties.js';
+import {
+  countLower,
+  countUpper,
+  findRank,
+  LOWER_BINS,
+  magnitudeOf,
+  trim,
+  UPPER_BINS,
+} from '../../kernels/rules/trim.js';
+import { rankOf } from '../../merge/stages.js';
 import type { RawTensor } from '../task.js';
 import { floatsOf } from './model.js';
 
@@ -8,7 +19,7 @@ export interface MergedTensor {
   readonly vectors: readonly Float32Array[];
 }
 
-/** W − W_pre in f32 of every task, for each tensor of the base; with a density, trimmed as of TIES. */
+/** W − W_pre in f32 of every task, for each tensor of the base; with a density, trimmed and elected as by TIES. */
 export function taskVectors(
   base: readonly RawTensor[],
   tasks: readonly (readonly RawTensor[])[],
@@ -20,32 +31,46 @@ export function taskVectors(
     const vectors = found.map((task) => floatsOf(task.get(tensor.name)!).map((weight, i) => weight - values[i]!));
     return { name: tensor.name, base: values, vectors };
   });
-  if (density !== undefined) {
-    tasks.forEach((_, t) => {
-      trim(
-        merged.map(({ vectors }) => vectors[t]!),
-        density,
-      );
-    });
-  }
+  if (density === undefined) return merged;
+  tasks.forEach((_, t) => {
+    trimToDensity(
+      merged.map(({ vectors }) => vectors[t]!),
+      density,
+    );
+  });
+  elect(merged.map(({ vectors }) => vectors));
   return merged;
 }
 
+/** Keeps, in place, the share of largest magnitude over all parts together, as the official code of TIES does. */
+export function trimToDensity(parts: readonly Float32Array[], density: number): void {
+  const rank = rankOf(
+    { scope: 'model', keeps: 'official', density },
+    parts.reduce((sum, part) => sum + part.length, 0),
+  );
+  if (rank < 1) return;
+  const uppers = new Float64Array(UPPER_BINS);
+  const lowers = new Float64Array(LOWER_BINS);
+  for (const part of parts) countUpper(part, part.length, uppers);
+  const upper = findRank(uppers, rank);
+  for (const part of parts) countLower(part, part.length, upper.bin, lowers);
+  const threshold = magnitudeOf(upper.bin, findRank(lowers, upper.rank).bin);
+  for (const part of parts) trim(part, part.length, threshold);
+}
+
 /**
- * Sets to 0, in place, what is smaller in magnitude than the (d − int(density·d))-th smallest of all d elements, counted
- * from 1: the largest stay, and any that are as large as the smallest of them.
+ * Sets to 0, in place, what is against the sign of the sum over tasks; where that is 0, against the sign that most sums
+ * have. Each part has one vector of every task.
  */
-export function trim(parts: readonly Float32Array[], density: number): void {
-  const d = parts.reduce((sum, part) => sum + part.length, 0);
-  const magnitudes = new Float32Array(d);
-  let at = 0;
-  for (const part of parts) {
-    for (let i = 0; i < part.length; i++) magnitudes[at++] = Math.abs(part[i]!);
-  }
-  magnitudes.sort();
-  const threshold = magnitudes[d - Math.trunc(density * d) - 1] ?? 0;
-  for (const part of parts) {
-    for (let i = 0; i < part.length; i++) if (Math.abs(part[i]!) < threshold) part[i] = 0;
+export function elect(parts: readonly (readonly Float32Array[])[]): void {
+  const balance = parts.reduce((sum, vectors) => sum + signBalance(vectors, vectors[0]!.length), 0);
+  const majority = balance > 0 ? 1 : -1;
+  for (const vectors of parts) {
+    for (let i = 0; i < vectors[0]!.length; i++) {
+      const sum = vectors.reduce((all, vector) => Math.fround(all + vector[i]!), 0);
+      const sign = Math.sign(sum) || majority;
+      for (const vector of vectors) if (vector[i]! * sign < 0) vector[i] = 0;
+    }
   }
 }
 

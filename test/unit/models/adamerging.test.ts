@@ -5,7 +5,7 @@ import { startBackend } from '../../../examples/digits/backend.js';
 import { TASKS } from '../../../examples/digits/tasks.js';
 import { createAdam } from '../../../src/models/compute/adam.js';
 import { type EntropyProblem, entropyProblem } from '../../../src/models/compute/adamerging.js';
-import { trim } from '../../../src/models/compute/task-vectors.js';
+import { elect, trimToDensity } from '../../../src/models/compute/task-vectors.js';
 import type { AdaMergingTask, RawTensor } from '../../../src/models/task.js';
 import { digitsFolder, digitsTest, type Folder } from '../../helpers/digits.js';
 import { readSafetensors } from '../../helpers/model-files.js';
@@ -48,14 +48,13 @@ for (const granularity of ['task', 'layer'] as const) {
       const at = Float64Array.from({ length: problem.size }, (_, i) => 0.25 + 0.01 * i);
       const slopes = problem.gradient(at, places);
       const largest = Math.max(...slopes.map(Math.abs));
-      const H = 2e-3;
+      // Rounding of f32 grows with 1 / H, what bends at a ReLU within a step with H: both are below the bound here.
+      const H = 3e-4;
       for (const i of granularity === 'task' ? [0, 1] : [0, 5, 13, 23]) {
         const moved = (by: number) => problem.entropy(at.with(i, at[i]! + by), places);
-        // `entropy` is the mean over tasks, the descent is on their sum. Richardson takes the third derivative out.
-        const rough = (2 * (moved(H) - moved(-H))) / (2 * H);
-        const fine = (2 * (moved(H / 2) - moved(-H / 2))) / H;
-        const numeric = (4 * fine - rough) / 3;
-        assert.ok(Math.abs(numeric - slopes[i]!) <= 2e-3 * largest, `${i}: ${numeric}, not ${slopes[i]}`);
+        // `entropy` is the mean over two tasks, the descent is on their sum.
+        const numeric = (2 * (moved(H) - moved(-H))) / (2 * H);
+        assert.ok(Math.abs(numeric - slopes[i]!) <= 4e-3 * largest, `${i}: ${numeric}, not ${slopes[i]}`);
       }
     });
   }
@@ -78,7 +77,7 @@ test('no tensor is left over from a gradient', async () => {
 
 test('trimming keeps the largest, and all that are as large as the smallest of them', () => {
   const parts = [Float32Array.of(1, -5, 2, 0), Float32Array.of(-2, 4, 0.5, 2, -0.25, 3)];
-  trim(parts, 0.45);
+  trimToDensity(parts, 0.45);
   // int(0.45 · 10) = 4 are meant to stay: the 6th smallest is the threshold, which is 2, and three have it.
   assert.deepEqual(
     parts.map((part) => [...part]),
@@ -88,7 +87,7 @@ test('trimming keeps the largest, and all that are as large as the smallest of t
     ],
   );
   const all = [Float32Array.of(3, -1)];
-  trim(all, 1);
+  trimToDensity(all, 1);
   assert.deepEqual([...all[0]!], [3, -1]);
 });
 
@@ -98,4 +97,13 @@ test('Adam takes steps of the rate at first, and stays within 0 and 1', () => {
   step(Float64Array.of(5, -0.01, -1, 1));
   const expected = [0.29, 0.31, 1, 0];
   for (const [i, value] of values.entries()) assert.ok(Math.abs(value - expected[i]!) < 1e-6, `${i}: ${value}`);
+});
+
+test('the elected sign is that of the sum; where it is 0, that of most sums', () => {
+  const first = [Float32Array.of(3, -1, 2, -1), Float32Array.of(-1, -2, -2, 1)];
+  const second = [Float32Array.of(-5, 0), Float32Array.of(1, 0)];
+  elect([first, second]);
+  // Sums 2, -3, 0, 0 and -4, 0: most are negative.
+  assert.deepEqual(first, [Float32Array.of(3, -1, 0, -1), Float32Array.of(0, -2, -2, 0)]);
+  assert.deepEqual(second, [Float32Array.of(-5, 0), Float32Array.of(0, 0)]);
 });
