@@ -12,7 +12,8 @@ import { readSafetensors } from '../../helpers/model-files.js';
 
 before(startBackend);
 
-const EXAMPLES = 12;
+/** Of few examples the bends of single ReLUs show in a finite difference. */
+const EXAMPLES = 100;
 const tensorsOf = (folder: Folder): RawTensor[] =>
   [...readSafetensors(folder['model.safetensors']!)].map(([name, { shape, bytes }]) => {
     return { name, dtype: 'F32', shape, bytes: Uint8Array.from(bytes) };
@@ -48,13 +49,12 @@ for (const granularity of ['task', 'layer'] as const) {
       const at = Float64Array.from({ length: problem.size }, (_, i) => 0.25 + 0.01 * i);
       const slopes = problem.gradient(at, places);
       const largest = Math.max(...slopes.map(Math.abs));
-      // Rounding of f32 grows with 1 / H, what bends at a ReLU within a step with H: both are below the bound here.
-      const H = 3e-4;
+      const H = 3e-3;
       for (const i of granularity === 'task' ? [0, 1] : [0, 5, 13, 23]) {
         const moved = (by: number) => problem.entropy(at.with(i, at[i]! + by), places);
         // `entropy` is the mean over two tasks, the descent is on their sum.
         const numeric = (2 * (moved(H) - moved(-H))) / (2 * H);
-        assert.ok(Math.abs(numeric - slopes[i]!) <= 4e-3 * largest, `${i}: ${numeric}, not ${slopes[i]}`);
+        assert.ok(Math.abs(numeric - slopes[i]!) <= 1e-3 * largest, `${i}: ${numeric}, not ${slopes[i]}`);
       }
     });
   }
