@@ -1,4 +1,4 @@
-import { ADAMERGING, SAMPLES } from './methods/statistics.js';
+import { ADAMERGING, FISHER_SAMPLES, SAMPLES } from './methods/statistics.js';
 import type { Part } from './parts/types.js';
 import type { StoredResults } from './stored-results.js';
 
@@ -15,7 +15,8 @@ service through its public API, in one process; every accuracy is that of a mode
   images decide nothing. EMR has nothing to pick: its rescalers and scopes are listed side by side.
 - Joint training: one body and a head for each task, from the same base, on all tasks at once; it sees each image as often
   as the fine-tunes do.
-- Fisher merging and RegMean: statistics of up to ${SAMPLES} training images of each task.
+- Fisher merging: the diagonal's expectation over the model's own classes, on ${FISHER_SAMPLES} training images of each task.
+- RegMean: Gram matrices of up to ${SAMPLES} training images of each task.
 - AdaMerging: ${ADAMERGING.steps} steps at a rate of ${ADAMERGING.learning_rate}, ${ADAMERGING.batch_size} images of each task, from up to ${SAMPLES} unlabelled validation images
   (UCI digits of the eight tasks: training images).
 - DARE: seed 0. With RegMean a is 0.9.

@@ -9,6 +9,8 @@ import type { JobNeed } from './catalogue.js';
 
 /** Examples of each task that statistics are computed of, and that AdaMerging sees. */
 export const SAMPLES = 1000;
+/** Each takes a backward pass for each class. */
+export const FISHER_SAMPLES = 128;
 export const ADAMERGING = { steps: 300, learning_rate: 3e-3, batch_size: 16, seed: 1 };
 
 function datasetTensors({ inputs, labels }: Examples): Map<string, RawTensor> {
@@ -44,7 +46,8 @@ export async function completeMethod(
     const checkpoint = checkpointName(setting, task);
     const dataset = await uploadDataset(context, setting, task, 'training');
     const output = `${checkpoint}-${need.type}`;
-    await context.session.job({ type: need.type, checkpoint, dataset, output });
+    const samples = need.type === 'fisher' ? { samples: FISHER_SAMPLES, seed: 1 } : {};
+    await context.session.job({ type: need.type, checkpoint, dataset, output, ...samples });
     statistics[task.name] = output;
   }
   const inner = method.inner as MethodRequest | undefined;
