@@ -16,7 +16,8 @@ service through its public API, in one process; every accuracy is that of a mode
 - Joint training: one body and a head for each task, from the same base, on all tasks at once; it sees each image as often
   as the fine-tunes do.
 - Fisher merging: the diagonal's expectation over the model's own classes, on ${FISHER_SAMPLES} training images of each task.
-- RegMean: Gram matrices of up to ${SAMPLES} training images of each task.
+- RegMean: Gram matrices of up to ${SAMPLES} training images of each task. a = 1 cannot be solved
+  here: every image is less its mean, so the inputs of the first layer depend on one another.
 - AdaMerging: ${ADAMERGING.steps} steps at a rate of ${ADAMERGING.learning_rate}, ${ADAMERGING.batch_size} images of each task, from up to ${SAMPLES} unlabelled validation images
   (UCI digits of the eight tasks: training images).
 - DARE: seed 0. With RegMean a is 0.9.

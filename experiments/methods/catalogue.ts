@@ -43,7 +43,7 @@ const grid = <A, B>(first: readonly A[], second: readonly B[]): [A, B][] =>
 
 const LAMBDAS = [0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.7, 1];
 const RATES = [0.1, 0.3, 0.5, 0.7, 0.9];
-const DENSITIES = [0.1, 0.2, 0.5];
+const DENSITIES = [0.1, 0.2, 0.5, 0.8];
 /** A mean of agreeing entries is about N times smaller than their sum, which `vision` takes. */
 const TIES_LAMBDAS = {
   official: [0.5, 1, 1.5, 2, 3],
@@ -92,7 +92,7 @@ export const ENTRIES: readonly Entry[] = [
   ...RATES.map((rate) =>
     swept(
       `DARE p ${rate} + TIES`,
-      grid([0.2, 0.5], [0.5, 1, 2]).map(([density, lambda]) =>
+      grid([0.2, 0.5, 0.8], [0.5, 1, 2]).map(([density, lambda]) =>
         dare(rate, `keep ${density}, λ ${lambda}`, { type: 'ties', dialect: 'official', density, lambda }),
       ),
     ),
@@ -111,7 +111,7 @@ export const ENTRIES: readonly Entry[] = [
     })),
     { uses: 'training images', job: { type: 'fisher' } },
   ),
-  swept('RegMean', [0, 0.3, 0.5, 0.7, 0.8, 0.9, 0.95, 1].map(regmean), {
+  swept('RegMean', [0, 0.3, 0.5, 0.7, 0.8, 0.9, 0.95, 0.99].map(regmean), {
     uses: 'training images',
     job: { type: 'gram' },
   }),
