@@ -11,7 +11,7 @@ export const ERRORS = {
   not_found: { status: 404, retry: false, title: 'There is nothing at this address' },
   unauthorized: { status: 401, retry: false, title: 'The request has no valid API key' },
   unsupported_media_type: { status: 415, retry: false, title: 'The content type is not accepted here' },
-  too_large: { status: 413, retry: false, title: 'The upload is larger than this server accepts' },
+  too_large: { status: 413, retry: false, title: 'This is larger than this server accepts' },
   upload_incomplete: { status: 400, retry: true, title: 'The upload ended before it was whole' },
   // Checkpoints
   unknown_checkpoint: { status: 404, retry: false, title: 'There is no checkpoint of this name' },

@@ -14,6 +14,7 @@ import { jobRoutes } from './routes/jobs.js';
 import { mergeRoutes } from './routes/merges.js';
 import { methodRoutes } from './routes/methods.js';
 import { modelRoutes } from './routes/models.js';
+import { reportRoutes } from './routes/reports.js';
 import { uploadRoutes } from './routes/uploads.js';
 import type { Api } from './types.js';
 
@@ -61,6 +62,7 @@ export async function buildApp({ services, logger, version }: AppOptions): Promi
     uploadRoutes,
     checkpointRoutes,
     mergeRoutes,
+    reportRoutes,
     modelRoutes,
     batchRoutes,
     jobRoutes,

@@ -20,7 +20,7 @@ export async function sendDownload(
     .header('content-type', contentType(file.name))
     .header('content-disposition', `attachment; filename="${file.name}"`)
     .header('x-content-type-options', 'nosniff');
-  if (matches(request.headers['if-none-match'], etag)) return reply.status(304).send();
+  if (etagMatches(request.headers['if-none-match'], etag)) return reply.status(304).send();
 
   const range = requestedRange(request, etag, file.bytes);
   if (range === 'unsatisfiable') {
@@ -69,7 +69,8 @@ function satisfiable(start: number, end: number, bytes: number): { start: number
   return start < bytes ? { start, end } : 'unsatisfiable';
 }
 
-function matches(header: string | undefined, etag: string): boolean {
+/** If-None-Match, RFC 9110, 13.1.2; `etag` with its quotes. */
+export function etagMatches(header: string | undefined, etag: string): boolean {
   if (header === undefined) return false;
   // Weak comparison, as the RFC wants it for If-None-Match.
   return header.split(',').some((tag) => tag.trim() === '*' || tag.trim().replace(/^W\//, '') === etag);

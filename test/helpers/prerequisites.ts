@@ -1,3 +1,4 @@
+import { chromium } from './chromium.js';
 import { python } from './python.js';
 import { privateRedis } from './redis.js';
 import { ensureVersitygw } from './versitygw.js';
@@ -12,6 +13,7 @@ export async function prerequisites(say: (line: string) => void): Promise<string
     ['Redis', bringRedis],
     ['S3 server', bringS3],
     ['Python', python],
+    ['Chromium', bringChromium],
   ] as const) {
     const started = performance.now();
     const found = await bring().catch((error: unknown) => ({ skip: String(error) }));
@@ -32,4 +34,10 @@ async function bringS3(): Promise<object | { readonly skip: string }> {
   if (process.env.S3_TEST_ENDPOINT) return {};
   const binary = await ensureVersitygw();
   return typeof binary === 'string' ? {} : binary;
+}
+
+async function bringChromium(): Promise<object | { readonly skip: string }> {
+  const browser = await chromium();
+  if (!('skip' in browser)) await browser.close();
+  return browser;
 }

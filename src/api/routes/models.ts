@@ -20,7 +20,7 @@ const rendering = z.strictObject({
   dtype: z.enum(OUTPUT_DTYPES).optional().describe('Of all float tensors; default: as in the fine-tuned checkpoint.'),
 });
 
-/** What a merge has made: reports, artifacts, and every task's model, rebuilt while it is sent. */
+/** What a merge has made: artifacts, and every task's model, rebuilt while it is sent. */
 export function modelRoutes(app: Api, { merges, models }: Services): void {
   const find = (id: string) => merges.get(NAMESPACE, id);
   const file = {
@@ -29,20 +29,6 @@ export function modelRoutes(app: Api, { merges, models }: Services): void {
     response: { 200: z.any(), 206: z.any(), ...refusals(400, 404, 409, 416) },
   };
   const download = (url: string) => ({ method: ['GET', 'HEAD'], url });
-
-  app.get(
-    '/v1/merges/:id/report',
-    {
-      schema: {
-        tags: ['models'],
-        summary: 'Every figure of the merge: rescalers, densities, distances, conflicts',
-        params: byId,
-        response: { 200: z.any(), ...refusals(400, 404, 409) },
-      },
-    },
-    async (request, reply) =>
-      sendDownload(request, reply, await models.artifact(NAMESPACE, await find(request.params.id), bundlePaths.report)),
-  );
 
   app.get(
     '/v1/merges/:id/files',
