@@ -54,10 +54,16 @@ export async function startServer(config: Config): Promise<RunningServer> {
   }
 }
 
-function startReconciler({ lifecycle, jobLifecycle }: Services, logger: Logger) {
+function startReconciler({ lifecycle, jobLifecycle, followUp }: Services, logger: Logger) {
   const run = () =>
-    Promise.all([lifecycle.reconcile(NAMESPACE), jobLifecycle.reconcile(NAMESPACE)]).then(
-      ([merges, jobs]) => merges + jobs > 0 && logger.info({ merges, jobs }, 'queued what was accepted and not queued'),
+    Promise.all([
+      lifecycle.reconcile(NAMESPACE),
+      jobLifecycle.reconcile(NAMESPACE),
+      followUp.reconcile(NAMESPACE),
+    ]).then(
+      ([merges, jobs, evaluations]) =>
+        merges + jobs + evaluations > 0 &&
+        logger.info({ merges, jobs, evaluations }, 'queued what was accepted and not queued'),
       (err: unknown) => logger.warn({ err }, 'what is accepted and not queued could not be looked for'),
     );
   void run();

@@ -16,6 +16,7 @@ import { createReconstructor, type Reconstructor } from './merge/reconstruct.js'
 import { createSubmitter, type Submitter } from './merge/submit.js';
 import { createTileThreads, type TileThreads } from './merge/tile-threads.js';
 import { createJobHandler } from './models/execute.js';
+import { createFollowUp, type FollowUp } from './models/follow-up.js';
 import { createInputs } from './models/inputs.js';
 import { createJobSubmitter, type JobSubmitter } from './models/submit.js';
 import type { JobHandler, WorkQueue } from './queue/types.js';
@@ -44,6 +45,7 @@ export interface Services {
   readonly jobLifecycle: Lifecycle;
   readonly runJob: JobHandler;
   readonly evaluations: Evaluations;
+  readonly followUp: FollowUp;
   close(): Promise<void>;
 }
 
@@ -68,6 +70,10 @@ export async function createServices(config: Config, log: ServiceLog): Promise<S
   const jobs = createJobCatalog(store, now);
   const evaluations = createEvaluations(store);
   const inputs = createInputs({ sources, checkpoints, merges, downloads: models });
+  const jobSubmitter = createJobSubmitter({ jobs, inputs, checkpoints, merges, evaluations, queue, now, onQueueError });
+  const onRefusal = (err: unknown, merge: string, asked: object) =>
+    log.warn({ err, merge, ...asked }, 'an evaluation that was asked for cannot be run');
+  const followUp = createFollowUp({ store, checkpoints, merges, jobs, inputs, jobSubmitter, onRefusal });
   return {
     config,
     store,
@@ -82,13 +88,14 @@ export async function createServices(config: Config, log: ServiceLog): Promise<S
     lifecycle: createLifecycle('merge', merges, queue),
     reconstructor,
     models,
-    batches: createBatches(store, submitter, now),
+    batches: createBatches({ store, submitter, followUp, now }),
     runMerge: createMergeHandler({ store, sources, checkpoints, merges, tileThreads, threads: config.threads, now }),
     jobs,
-    jobSubmitter: createJobSubmitter({ jobs, inputs, checkpoints, merges, evaluations, queue, now, onQueueError }),
+    jobSubmitter,
     jobLifecycle: createLifecycle('job', jobs, queue),
     runJob: createJobHandler({ jobs, inputs, checkpoints, uploads, merges, evaluations, now }),
     evaluations,
+    followUp,
     async close() {
       await reconstructor.close();
       await tileThreads.close();

@@ -10,7 +10,7 @@ interface Work {
 
 /** Takes merges and jobs from the queue and runs them, one at a time: a merge uses all cores itself. */
 export function startWorker(services: Services, logger: Logger): Promise<QueueWorker> {
-  const { queue, merges, jobs, runMerge, runJob } = services;
+  const { queue, merges, jobs, runMerge, runJob, followUp } = services;
   const work: Record<Job['kind'], Work> = {
     merge: { run: runMerge, runs: merges },
     job: { run: runJob, runs: jobs },
@@ -22,6 +22,11 @@ export function startWorker(services: Services, logger: Logger): Promise<QueueWo
       log.info(`${kind} started`);
       try {
         await work[kind].run(job, context);
+        // What could not be queued now is found by the API's reconciler.
+        if (kind === 'merge')
+          await followUp
+            .follow(namespace, id)
+            .catch((err: unknown) => log.warn({ err }, 'evaluations are not queued yet'));
         log.info({ state: (await work[kind].runs.outcome(namespace, id)).state }, `${kind} ended`);
       } catch (err) {
         log.warn({ err }, `${kind} attempt failed; it will be tried again`);

@@ -1,32 +1,57 @@
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
 import { EmrError, toEmrError } from '../errors.js';
-import type { MergeRequest } from '../merge/request.js';
+import { canonicalJson, type MergeRequest } from '../merge/request.js';
 import type { Submitter } from '../merge/submit.js';
+import { type EvaluationPlan, evaluationPlan, type FollowUp } from '../models/follow-up.js';
 import type { Store } from '../store/types.js';
 import { readFact, writeFact } from './facts.js';
 import { keys } from './keys.js';
 
-const batchFact = z.object({ id: z.string(), created_at: z.string(), merges: z.array(z.string()) });
+const batchFact = z.object({
+  id: z.string(),
+  created_at: z.string(),
+  merges: z.array(z.string()),
+  /** A data set for each task that is evaluated. */
+  evaluate: evaluationPlan.optional(),
+});
 export type BatchFact = z.output<typeof batchFact>;
 
 export interface Batches {
   /** All or none: if one request is refused, no merge of the batch is accepted, and the error lists each refusal. */
-  submit(namespace: string, requests: readonly MergeRequest[]): Promise<BatchFact>;
+  submit(namespace: string, requests: readonly MergeRequest[], evaluate?: EvaluationPlan): Promise<BatchFact>;
   get(namespace: string, id: string): Promise<BatchFact>;
 }
 
-export function createBatches(store: Store, submitter: Submitter, now: () => number): Batches {
+export interface BatchesOptions {
+  readonly store: Store;
+  readonly submitter: Submitter;
+  readonly followUp: Pick<FollowUp, 'check' | 'ask'>;
+  readonly now: () => number;
+}
+
+export function createBatches({ store, submitter, followUp, now }: BatchesOptions): Batches {
   return {
-    async submit(namespace, requests) {
-      await requireAll(submitter, namespace, requests);
+    async submit(namespace, requests, evaluate) {
+      await requireAll(requests, async (request) => {
+        const id = await submitter.check(namespace, request);
+        if (evaluate) await followUp.check(namespace, request, evaluate);
+        return id;
+      });
       const merges: string[] = [];
-      for (const request of requests) merges.push((await submitter.submit(namespace, request)).fact.id);
-      // The same merges are the same batch, as the same request is the same merge.
-      const id = createHash('sha256').update(merges.join('\n')).digest('hex').slice(0, 32);
-      const fact = { id, created_at: new Date(now()).toISOString(), merges };
-      const created = await writeFact(store, keys.batch(namespace, id), fact);
-      return created ? fact : ((await readFact(store, keys.batch(namespace, id), batchFact)) ?? fact);
+      for (const request of requests) {
+        const { id } = (await submitter.submit(namespace, request)).fact;
+        if (evaluate) await followUp.ask(namespace, id, evaluate);
+        merges.push(id);
+      }
+      const fact = {
+        id: batchIdOf(merges, evaluate),
+        created_at: new Date(now()).toISOString(),
+        merges,
+        ...(evaluate ? { evaluate } : {}),
+      };
+      const created = await writeFact(store, keys.batch(namespace, fact.id), fact);
+      return created ? fact : ((await readFact(store, keys.batch(namespace, fact.id), batchFact)) ?? fact);
     },
     async get(namespace, id) {
       const fact = await readFact(store, keys.batch(namespace, id), batchFact);
@@ -36,12 +61,22 @@ export function createBatches(store: Store, submitter: Submitter, now: () => num
   };
 }
 
-async function requireAll(submitter: Submitter, namespace: string, requests: readonly MergeRequest[]): Promise<void> {
+/** The same merges with the same evaluations are the same batch, as the same request is the same merge. */
+function batchIdOf(merges: readonly string[], evaluate: EvaluationPlan | undefined): string {
+  const hash = createHash('sha256').update(merges.join('\n'));
+  if (evaluate) hash.update(canonicalJson(evaluate));
+  return hash.digest('hex').slice(0, 32);
+}
+
+async function requireAll(
+  requests: readonly MergeRequest[],
+  check: (request: MergeRequest) => Promise<string>,
+): Promise<void> {
   const refusals: object[] = [];
   const ids = new Map<string, string>();
   for (const [index, request] of requests.entries()) {
     try {
-      const id = await submitter.check(namespace, request);
+      const id = await check(request);
       const { name } = request;
       if (name === undefined) continue;
       if ((ids.get(name) ?? id) !== id) {

@@ -13,6 +13,9 @@ export const keys = {
   attempt: (ns: string, id: string, attempt: string) => `${ns}/merges/${id}/a/${attempt}/`,
   evaluations: (ns: string, id: string) => `${ns}/merges/${id}/evaluations/`,
   evaluation: (ns: string, id: string, job: string) => `${ns}/merges/${id}/evaluations/${job}.json`,
+  /** What is to be evaluated when the merge has succeeded. */
+  askedEvaluations: (ns: string, id: string) => `${ns}/merges/${id}/asked/`,
+  askedEvaluation: (ns: string, id: string, asked: string) => `${ns}/merges/${id}/asked/${asked}.json`,
   jobs: (ns: string) => `${ns}/jobs/`,
   batch: (ns: string, id: string) => `${ns}/batches/${id}.json`,
   alias: (ns: string, name: string) => `${ns}/merge-names/${name}.json`,

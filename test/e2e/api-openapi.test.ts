@@ -31,6 +31,7 @@ test('every route of the design is in it', () => {
     '/readyz': ['get'],
     '/v1/batches': ['post'],
     '/v1/batches/{id}': ['get'],
+    '/v1/batches/{id}/results': ['get'],
     '/v1/checkpoints': ['get', 'post'],
     '/v1/checkpoints/{name}': ['delete', 'get'],
     '/v1/checkpoints/{name}/complete': ['post'],

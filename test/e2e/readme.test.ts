@@ -18,8 +18,8 @@ const execute = promisify(execFile);
 const SHOWN = 'http://127.0.0.1:8080';
 /** Variables before a command, and the command. */
 const PROGRAM = /^((?:[A-Z_0-9]+=\S* +)*)(npm|node|docker)\b(.*)$/;
-/** `curl --json` is of 7.82. */
-const CURL = 'apt-get update && apt-get install -y curl (7.82 or later)';
+/** `curl -w '%header{…}'` is of 7.84, `--json` of 7.82. */
+const CURL = 'apt-get update && apt-get install -y curl (7.84 or later)';
 
 const all = documents().flatMap((file) => blocks(readRoot(file), 'sh').map((text) => ({ file, text })));
 const lines = (text: string) =>
@@ -73,12 +73,15 @@ test('the walk-through of the documents runs as it is written', async (t) => {
     const work = join(folder, 'work');
     await mkdir(work);
     await symlink(join(ROOT, 'examples'), join(work, 'examples'));
+    // A block of programs, which only has to exist elsewhere, makes what the blocks after it read.
+    await execute(process.execPath, [join(ROOT, 'dist/examples/digits/data-sets.js'), join(work, 'data-sets')]);
     const script = ofShell.map(({ text }) => text).join('\n');
     assert.ok(script.includes(SHOWN));
     // -x: when a command fails, the error says which.
     const shell = ['-euxo', 'pipefail', '-c', script.replaceAll(SHOWN, server.url)];
     const { stdout } = await execute('bash', shell, { cwd: work, maxBuffer: 64 * 2 ** 20 });
     assert.match(stdout, /^event: succeeded$/m);
+    assert.equal(stdout.match(/^[0-9a-f]{32},/gm)?.length, 25, 'the sweep has a row for each merge');
 
     const read = async (path: string) => readFile(join(work, path));
     const model = await read('mnist.safetensors');
@@ -101,5 +104,5 @@ async function curlMissing(): Promise<string | undefined> {
     () => null,
   );
   const [major, minor] = [Number(version?.[1] ?? 0), Number(version?.[2] ?? 0)];
-  return major > 7 || (major === 7 && minor >= 82) ? undefined : `no curl here that knows --json; to bring it: ${CURL}`;
+  return major > 7 || (major === 7 && minor >= 84) ? undefined : `no curl here that knows --json; to bring it: ${CURL}`;
 }

@@ -1,25 +1,40 @@
 import { z } from 'zod';
 import type { BatchFact } from '../../catalog/batches.js';
-import { mergeRequest } from '../../merge/request.js';
+import { mergeRequest, name } from '../../merge/request.js';
+import { expandSweep, MAX_MERGES, sweepGrid, sweepTemplate } from '../../merge/sweep.js';
 import type { Services } from '../../services.js';
+import { batchResults, resultRow, resultsTable } from '../batch-results.js';
 import { viewMerge } from '../merge-view.js';
 import { batchId, NAMESPACE, refusals } from '../schemas/common.js';
 import { mergeView } from '../schemas/merge.js';
 import type { Api } from '../types.js';
 
-/** Enough for a sweep; more are more batches. */
-const MAX_MERGES = 1_000;
+const evaluate = z
+  .record(name, name)
+  .optional()
+  .describe('A labelled data set for each task to evaluate, by a job for each merge when it has succeeded.');
+
+const batchRequest = z.union([
+  z.strictObject({ merges: z.array(mergeRequest).min(1).max(MAX_MERGES), evaluate }),
+  z.strictObject({ template: sweepTemplate, grid: sweepGrid, evaluate }),
+]);
 
 const batchView = z
-  .object({ id: z.string(), created_at: z.iso.datetime(), merges: z.array(mergeView) })
+  .object({
+    id: z.string(),
+    created_at: z.iso.datetime(),
+    merges: z.array(mergeView),
+    evaluate: z.record(z.string(), z.string()).optional(),
+  })
   .meta({ id: 'Batch' });
 
 export function batchRoutes(app: Api, services: Services): void {
   const { batches, merges } = services;
-  const view = async ({ id, created_at, merges: ids }: BatchFact) => {
+  const byId = z.strictObject({ id: batchId });
+  const view = async ({ merges: ids, ...batch }: BatchFact) => {
     const found = await Promise.all(ids.map((merge) => merges.find(NAMESPACE, merge)));
     const present = found.filter((fact) => fact !== undefined); // a merge may have been deleted since
-    return { id, created_at, merges: await Promise.all(present.map((fact) => viewMerge(services, NAMESPACE, fact))) };
+    return { ...batch, merges: await Promise.all(present.map((fact) => viewMerge(services, NAMESPACE, fact))) };
   };
 
   app.post(
@@ -28,13 +43,16 @@ export function batchRoutes(app: Api, services: Services): void {
       schema: {
         tags: ['batches'],
         summary: 'Many merges in one call',
-        description: 'All or none: if one request is refused, none is accepted and every refusal is listed.',
-        body: z.strictObject({ merges: z.array(mergeRequest).min(1).max(MAX_MERGES) }),
+        description:
+          'A list, or a sweep: a template and a grid of methods and parameters. All or none: if one request is refused, ' +
+          'none is accepted and every refusal is listed.',
+        body: batchRequest,
         response: { 202: batchView, ...refusals(400, 404, 409, 422) },
       },
     },
     async ({ body }, reply) => {
-      const fact = await batches.submit(NAMESPACE, body.merges);
+      const requests = 'merges' in body ? body.merges : expandSweep(body.template, body.grid);
+      const fact = await batches.submit(NAMESPACE, requests, body.evaluate);
       return reply
         .status(202)
         .header('location', `/v1/batches/${fact.id}`)
@@ -48,10 +66,33 @@ export function batchRoutes(app: Api, services: Services): void {
       schema: {
         tags: ['batches'],
         summary: 'All merges of a batch',
-        params: z.strictObject({ id: batchId }),
+        params: byId,
         response: { 200: batchView, ...refusals(400, 404) },
       },
     },
     async ({ params }) => view(await batches.get(NAMESPACE, params.id)),
+  );
+
+  app.get(
+    '/v1/batches/:id/results',
+    {
+      schema: {
+        tags: ['batches'],
+        summary: 'How the merges of a batch did, as one table',
+        description: 'One row for each merge: method, state, accuracies, distance and bytes. CSV is that of RFC 4180.',
+        params: byId,
+        querystring: z.strictObject({ format: z.enum(['json', 'csv']).default('json') }),
+        produces: ['application/json', 'text/csv'],
+        response: { 200: z.union([z.object({ items: z.array(resultRow) }), z.string()]), ...refusals(400, 404) },
+      },
+    },
+    async ({ params, query }, reply) => {
+      const batch = await batches.get(NAMESPACE, params.id);
+      const items = await batchResults(services, NAMESPACE, batch);
+      if (query.format === 'json') return reply.send({ items });
+      const table = resultsTable(items, batch.evaluate ?? {});
+      reply.type('text/csv; charset=utf-8; header=present').serializer((text: string) => text);
+      return reply.send(table);
+    },
   );
 }

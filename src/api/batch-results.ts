@@ -1,0 +1,139 @@
+import { z } from 'zod';
+import type { BatchFact } from '../catalog/batches.js';
+import type { RequestFact } from '../catalog/merge-facts.js';
+import { bundlePaths } from '../merge/bundle.js';
+import { methodParams } from '../merge/registry.js';
+import { mean, stepsOf } from '../report-page/steps.js';
+import type { ReportData } from '../report-page/types.js';
+import type { Services } from '../services.js';
+import { csv } from './csv.js';
+import { viewMerge } from './merge-view.js';
+import { viewRun } from './run-view.js';
+import { failureView, runState } from './schemas/run.js';
+
+const evaluationRow = z.object({
+  dataset: z.string(),
+  state: z.enum(['waiting', ...runState.options]).describe('`waiting`: until its merge has succeeded.'),
+  accuracy: z.number().optional(),
+  loss: z.number().optional(),
+  error: failureView.optional(),
+});
+
+export const resultRow = z
+  .object({
+    merge: z.string(),
+    name: z.string().optional(),
+    method: methodParams,
+    state: runState,
+    evaluations: z.record(z.string(), evaluationRow).describe('By task.'),
+    average_accuracy: z.number().optional().describe('Over all tasks, once all have been evaluated.'),
+    distance: z.number().optional().describe('L2 to the fine-tunes after the last step, mean over tasks.'),
+    cosine: z.number().optional().describe('Of the task vectors after the last step, mean over tasks.'),
+    bytes: z.int().optional().describe('Of all files of the merge.'),
+    error: failureView.optional(),
+  })
+  .meta({ id: 'BatchResult' });
+export type ResultRow = z.output<typeof resultRow>;
+
+type Parts = Pick<Services, 'merges' | 'models' | 'queue' | 'jobs' | 'evaluations' | 'followUp'>;
+
+/** One row for each merge of the batch that is still there, in its order. */
+export async function batchResults(parts: Parts, namespace: string, batch: BatchFact): Promise<ResultRow[]> {
+  const rows: ResultRow[] = [];
+  // One after another: each may read a report.
+  for (const id of batch.merges) {
+    const fact = await parts.merges.find(namespace, id);
+    if (fact) rows.push(await rowOf(parts, namespace, fact, batch.evaluate ?? {}));
+  }
+  return rows;
+}
+
+async function rowOf(
+  parts: Parts,
+  namespace: string,
+  fact: RequestFact,
+  evaluate: Readonly<Record<string, string>>,
+): Promise<ResultRow> {
+  const { id, name, state, request, result, error } = await viewMerge(parts, namespace, fact);
+  const evaluations: ResultRow['evaluations'] = {};
+  for (const [task, dataset] of Object.entries(evaluate)) {
+    evaluations[task] = await evaluationOf(parts, namespace, id, { task, dataset });
+  }
+  const accuracies = Object.values(evaluations).map((one) => one.accuracy);
+  const isWhole = accuracies.length > 0 && accuracies.every((accuracy) => accuracy !== undefined);
+  return {
+    merge: id,
+    ...(name === undefined ? {} : { name }),
+    method: request.method,
+    state,
+    evaluations,
+    ...(isWhole ? { average_accuracy: mean(accuracies) } : {}),
+    ...(result ? { ...(await nearness(parts, namespace, fact)), bytes: result.bytes } : {}),
+    ...(error ? { error } : {}),
+  };
+}
+
+async function evaluationOf(
+  { evaluations, followUp, jobs, queue }: Parts,
+  namespace: string,
+  merge: string,
+  asked: { readonly task: string; readonly dataset: string },
+): Promise<ResultRow['evaluations'][string]> {
+  const { task, dataset } = asked;
+  const job = await followUp.jobOf(namespace, merge, asked);
+  if (job !== undefined) {
+    const outcome = await jobs.outcome(namespace, job);
+    const run = await viewRun(outcome, queue, { kind: 'job', namespace, id: job });
+    if (run.state !== 'succeeded')
+      return { dataset, state: run.state, ...('error' in run ? { error: run.error } : {}) };
+  }
+  // Also of a data set that has been deleted since; the newest is the last.
+  const known = (await evaluations.list(namespace, merge)).filter(
+    (one) => one.task === task && one.dataset === dataset && !one.rescaler && !one.scope,
+  );
+  const last = known.findLast((one) => one.job === job) ?? known.at(-1);
+  return last
+    ? { dataset, state: 'succeeded', accuracy: last.accuracy, loss: last.loss }
+    : { dataset, state: 'waiting' };
+}
+
+async function nearness({ models }: Parts, namespace: string, fact: RequestFact) {
+  const file = await models.artifact(namespace, fact, bundlePaths.report);
+  const chunks: Buffer[] = [];
+  // The reader uses its buffers again.
+  for await (const chunk of file.read(0, file.bytes, Promise.resolve())) chunks.push(Buffer.from(chunk));
+  const report = JSON.parse(Buffer.concat(chunks).toString('utf8')) as ReportData;
+  const last = Object.values(report.tasks).map((task) => stepsOf(task, report).at(-1)!);
+  return { distance: mean(last.map((step) => step.distance)), cosine: mean(last.map((step) => step.cosine)) };
+}
+
+/** The same as a table; parameters that any method of the batch has are columns of their own. */
+export function resultsTable(rows: readonly ResultRow[], evaluate: Readonly<Record<string, string>>): string {
+  const parameters = rows.map(({ method: { type: _type, ...rest } }) => new Map(flatten(rest)));
+  const names = [...new Set(parameters.flatMap((row) => [...row.keys()]))];
+  const tasks = Object.keys(evaluate);
+  const head = [
+    ...['merge', 'name', 'state', 'method'],
+    ...names,
+    ...tasks.map((task) => `accuracy:${task}`),
+    ...['average_accuracy', 'distance', 'cosine', 'bytes', 'error'],
+  ];
+  return csv(
+    head,
+    rows.map((row, i) => [
+      ...[row.merge, row.name, row.state, row.method.type],
+      ...names.map((name) => parameters[i]!.get(name)),
+      ...tasks.map((task) => row.evaluations[task]?.accuracy),
+      ...[row.average_accuracy, row.distance, row.cosine, row.bytes, row.error?.code],
+    ]),
+  );
+}
+
+/** `inner: {lambda: 1}` as `inner.lambda`. */
+function flatten(fields: object, prefix = ''): [string, string | number][] {
+  return Object.entries(fields).flatMap(([key, value]): [string, string | number][] => {
+    if (value === undefined) return [];
+    if (typeof value === 'object' && value !== null && !Array.isArray(value)) return flatten(value, `${prefix}${key}.`);
+    return [[prefix + key, typeof value === 'string' || typeof value === 'number' ? value : JSON.stringify(value)]];
+  });
+}

@@ -1,0 +1,82 @@
+import { z } from 'zod';
+import { EmrError } from '../errors.js';
+import { methodParams } from './registry.js';
+import { type MergeRequest, mergeRequest } from './request.js';
+
+/** Of one batch, listed or made by a grid; more are more batches. */
+export const MAX_MERGES = 1_000;
+/** Entries of a grid; each may stand for many merges. */
+const MAX_ENTRIES = 100;
+
+const { method: _method, ...withoutMethod } = mergeRequest.shape;
+
+/** A merge without its method; with one, that method is the first of the sweep. */
+export const sweepTemplate = z.strictObject({ ...withoutMethod, method: methodParams.optional() });
+
+export const sweepGrid = z.strictObject({
+  methods: z
+    .array(z.looseObject({ type: z.string() }))
+    .min(1)
+    .max(MAX_ENTRIES)
+    .describe(
+      'Methods with their parameters. A list stands for its values, one merge for each; several lists, also within ' +
+        '`inner`, for all their combinations, the last changing fastest. A value that is itself a list stands in a list of its own.',
+    ),
+});
+
+export type SweepTemplate = z.output<typeof sweepTemplate>;
+export type SweepGrid = z.output<typeof sweepGrid>;
+
+/**
+ * The merges of a sweep, always in the same order: the template's own method, then the grid's entries. A template's name
+ * is numbered. `invalid_request` with every merge whose parameters do not fit, or if there are more than MAX_MERGES.
+ */
+export function expandSweep(template: SweepTemplate, grid: SweepGrid): MergeRequest[] {
+  const { method, ...shared } = template;
+  const entries: unknown[] = method === undefined ? grid.methods : [method, ...grid.methods];
+  const literal = method === undefined ? 0 : 1;
+  const total = entries.reduce<number>((sum, entry, i) => sum + (i < literal ? 1 : countOf(entry)), 0);
+  if (total > MAX_MERGES) {
+    throw new EmrError('invalid_request', `The grid stands for ${total} merges; a batch may have ${MAX_MERGES}.`, {
+      merges: total,
+      limit: MAX_MERGES,
+    });
+  }
+  const methods = entries.flatMap((entry, i) => (i < literal ? [entry] : expand(entry)));
+  const issues: object[] = [];
+  const requests = methods.flatMap((params, index) => {
+    const name = shared.name === undefined ? {} : { name: `${shared.name}-${index + 1}` };
+    const parsed = mergeRequest.safeParse({ ...shared, ...name, method: params });
+    if (parsed.success) return [parsed.data];
+    for (const { path, message } of parsed.error.issues) {
+      issues.push({ index, method: params, path: path.join('.'), message });
+    }
+    return [];
+  });
+  if (issues.length === 0) return requests;
+  const { path, message } = issues[0] as { path: string; message: string };
+  throw new EmrError('invalid_request', `A merge of the grid does not fit: ${path}: ${message}. See issues.`, {
+    issues,
+  });
+}
+
+type Fields = Readonly<Record<string, unknown>>;
+const isFields = (value: unknown): value is Fields =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
+
+/** How many values `expand` gives, without making them. */
+function countOf(value: unknown): number {
+  if (Array.isArray(value)) return value.reduce<number>((sum, one) => sum + (isFields(one) ? countOf(one) : 1), 0);
+  if (!isFields(value)) return 1;
+  return Object.values(value).reduce<number>((product, one) => product * countOf(one), 1);
+}
+
+/** Each value that a grid's value stands for. */
+function expand(value: unknown): unknown[] {
+  if (Array.isArray(value)) return value.flatMap((one) => (isFields(one) ? expand(one) : [one]));
+  if (!isFields(value)) return [value];
+  return Object.entries(value).reduce<Fields[]>(
+    (all, [key, one]) => all.flatMap((fields) => expand(one).map((chosen) => ({ ...fields, [key]: chosen }))),
+    [{}],
+  );
+}

@@ -1,0 +1,119 @@
+import { createHash } from 'node:crypto';
+import { z } from 'zod';
+import type { CheckpointCatalog } from '../catalog/checkpoints.js';
+import { readFact, writeFact } from '../catalog/facts.js';
+import type { JobCatalog } from '../catalog/jobs.js';
+import { keys } from '../catalog/keys.js';
+import type { MergeCatalog } from '../catalog/merges.js';
+import { EmrError } from '../errors.js';
+import type { MergeRequest } from '../merge/request.js';
+import type { Store } from '../store/types.js';
+import { datasetTensors } from './dataset.js';
+import type { Inputs } from './inputs.js';
+import { type JobRequest, jobId, jobRequest } from './request.js';
+import type { JobSubmitter } from './submit.js';
+
+/** A data set for each task that is to be evaluated when its merge has succeeded. */
+export const evaluationPlan = z.record(z.string(), z.string());
+export type EvaluationPlan = z.output<typeof evaluationPlan>;
+
+const askedFact = z.object({ task: z.string(), dataset: z.string() });
+export type AskedEvaluation = z.output<typeof askedFact>;
+
+/**
+ * Evaluations that are asked for before there is anything to evaluate. That they are wanted is a fact of the merge; once
+ * it has succeeded each becomes a job, whose id follows from its request: asked for twice, it is one job.
+ */
+export interface FollowUp {
+  /** Refuses what can be known from headers: a task, data set, topology or labels that do not fit. */
+  check(namespace: string, request: MergeRequest, plan: EvaluationPlan): Promise<void>;
+  /** Writes down what is wanted of a merge, and queues it if the merge has succeeded. Jobs that failed run again. */
+  ask(namespace: string, merge: string, plan: EvaluationPlan): Promise<void>;
+  /** Queues what is wanted of a merge that has succeeded and is no job yet. */
+  follow(namespace: string, merge: string): Promise<number>;
+  /** The same for every merge: after a restart, or when a worker ended between a merge and its evaluations. */
+  reconcile(namespace: string): Promise<number>;
+  /** The job that evaluates so, undefined while it is not accepted. */
+  jobOf(namespace: string, merge: string, asked: AskedEvaluation): Promise<string | undefined>;
+}
+
+export interface FollowUpOptions {
+  readonly store: Store;
+  readonly checkpoints: CheckpointCatalog;
+  readonly merges: MergeCatalog;
+  readonly jobs: JobCatalog;
+  readonly inputs: Inputs;
+  readonly jobSubmitter: JobSubmitter;
+  /** What was accepted and cannot be run any more: a data set that is gone since, for example. */
+  readonly onRefusal: (error: unknown, merge: string, asked: AskedEvaluation) => void;
+}
+
+export function createFollowUp(options: FollowUpOptions): FollowUp {
+  const { store, checkpoints, merges, jobs, inputs, jobSubmitter, onRefusal } = options;
+  /** Merges of which nothing is wanted any more. */
+  const settled = new Set<string>();
+
+  const jobOf = async (namespace: string, merge: string, asked: AskedEvaluation) => {
+    const dataset = await checkpoints.find(namespace, asked.dataset);
+    if (dataset === undefined) return undefined;
+    const id = jobId(requestOf(merge, asked), { [asked.dataset]: dataset.digest });
+    return (await jobs.find(namespace, id)) && id;
+  };
+
+  const submitAll = async (namespace: string, merge: string, isAgain: boolean): Promise<number> => {
+    let queued = 0;
+    for await (const { objects } of store.list(keys.askedEvaluations(namespace, merge))) {
+      for (const { key } of objects) {
+        const asked = await readFact(store, key, askedFact);
+        if (asked === undefined || (!isAgain && (await jobOf(namespace, merge, asked)))) continue;
+        try {
+          const { created } = await jobSubmitter.submit(namespace, requestOf(merge, asked));
+          queued += created ? 1 : 0;
+        } catch (error) {
+          if (!(error instanceof EmrError) || error.retry) throw error;
+          onRefusal(error, merge, asked);
+        }
+      }
+    }
+    settled.add(merge);
+    return queued;
+  };
+
+  const follow = async (namespace: string, merge: string, isAgain = false): Promise<number> => {
+    const { state } = await merges.outcome(namespace, merge);
+    return state === 'succeeded' ? submitAll(namespace, merge, isAgain) : 0;
+  };
+
+  return {
+    jobOf,
+    follow: (namespace, merge) => follow(namespace, merge),
+
+    async check(namespace, { tasks }, plan) {
+      for (const [name, dataset] of Object.entries(plan)) {
+        const task = tasks.find((one) => one.name === name);
+        if (task === undefined) throw new EmrError('unknown_task', `The merge has no task ${name}.`, { task: name });
+        const { inputShape } = await inputs.topology(await inputs.record(namespace, task.checkpoint));
+        datasetTensors(await inputs.record(namespace, dataset), true, inputShape);
+      }
+    },
+
+    async ask(namespace, merge, plan) {
+      for (const [task, dataset] of Object.entries(plan)) {
+        const id = createHash('sha256').update(`${task}\n${dataset}`).digest('hex').slice(0, 32);
+        await writeFact(store, keys.askedEvaluation(namespace, merge, id), { task, dataset });
+      }
+      await follow(namespace, merge, true);
+    },
+
+    async reconcile(namespace) {
+      let queued = 0;
+      for await (const { id } of merges.all(namespace)) {
+        if (!settled.has(id)) queued += await follow(namespace, id);
+      }
+      return queued;
+    },
+  };
+}
+
+const requestOf = (merge: string, { task, dataset }: AskedEvaluation): JobRequest =>
+  jobRequest.parse({ type: 'evaluate', model: { merge, task }, dataset });

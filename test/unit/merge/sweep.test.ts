@@ -1,0 +1,77 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { EmrError } from '../../../src/errors.js';
+import { expandSweep, MAX_MERGES, sweepGrid, sweepTemplate } from '../../../src/merge/sweep.js';
+
+const template = { base: 'base', tasks: [{ name: 't', checkpoint: 'ft' }] };
+const expand = (methods: object[], more: object = {}) =>
+  expandSweep(sweepTemplate.parse({ ...template, ...more }), sweepGrid.parse({ methods }));
+const methodsOf = (methods: object[]) => expand(methods).map(({ method }) => method as Record<string, unknown>);
+
+test('lists stand for all their combinations, the last changing fastest, also within an inner method', () => {
+  const made = methodsOf([
+    { type: 'average' },
+    { type: 'dare', drop_rate: [0.3, 0.9], inner: { type: 'ties', lambda: [0.2, 0.4] } },
+  ]);
+  assert.deepEqual(
+    made.slice(1).map(({ drop_rate, inner }) => [drop_rate, (inner as { lambda: number }).lambda]),
+    [
+      [0.3, 0.2],
+      [0.3, 0.4],
+      [0.9, 0.2],
+      [0.9, 0.4],
+    ],
+  );
+  assert.equal(made[0]!.type, 'average');
+});
+
+test('a value that is itself a list stands in a list of its own', () => {
+  const layers = [{ pattern: '*', lambda: 2 }];
+  const [one, two] = methodsOf([{ type: 'task_arithmetic', layers: [layers, []] }]);
+  assert.deepEqual([one!.layers, two!.layers], [layers, []]);
+});
+
+test("the template's own method comes first, defaults are filled in, and its name is numbered", () => {
+  const requests = expand([{ type: 'task_arithmetic', lambda: [0.1, 0.3] }], {
+    name: 'sweep',
+    method: { type: 'emr' },
+  });
+  assert.deepEqual(
+    requests.map(({ name, method }) => [name, method.type]),
+    [
+      ['sweep-1', 'emr'],
+      ['sweep-2', 'task_arithmetic'],
+      ['sweep-3', 'task_arithmetic'],
+    ],
+  );
+  assert.equal(requests[0]!.strict, false);
+});
+
+const refusal = (run: () => unknown) => {
+  let found: EmrError | undefined;
+  assert.throws(run, (error) => {
+    found = error as EmrError;
+    return error instanceof EmrError && error.code === 'invalid_request';
+  });
+  return found!;
+};
+
+test('a grid of too many merges is refused before it is made', () => {
+  const many = Array.from({ length: 1000 }, (_, i) => i);
+  const grid = [{ type: 'ties', a: many, b: many, c: many, d: { e: many } }];
+  assert.deepEqual(refusal(() => expand(grid)).facts, { merges: 1e12, limit: MAX_MERGES });
+  assert.equal(expand([{ type: 'task_arithmetic', lambda: many }]).length, MAX_MERGES);
+});
+
+test('every merge that does not fit is named', () => {
+  const { issues } = refusal(() => expand([{ type: 'ties', lambda: [1, 'two'] }, { type: 'nothing' }])).facts as {
+    issues: { index: number; path: string }[];
+  };
+  assert.deepEqual(
+    issues.map(({ index, path }) => [index, path]),
+    [
+      [1, 'method.lambda'],
+      [2, 'method.type'],
+    ],
+  );
+});
