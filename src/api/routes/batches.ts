@@ -15,8 +15,14 @@ const evaluate = z
   .describe('A labelled data set for each task to evaluate, by a job for each merge when it has succeeded.');
 
 const batchRequest = z.union([
-  z.strictObject({ merges: z.array(mergeRequest).min(1).max(MAX_MERGES), evaluate }),
-  z.strictObject({ template: sweepTemplate, grid: sweepGrid, evaluate }),
+  z.strictObject({
+    merges: z
+      .array(mergeRequest.meta({ id: 'MergeRequest' }))
+      .min(1)
+      .max(MAX_MERGES),
+    evaluate,
+  }),
+  z.strictObject({ template: sweepTemplate.meta({ id: 'SweepTemplate' }), grid: sweepGrid, evaluate }),
 ]);
 
 const batchView = z
