@@ -118,6 +118,7 @@ export function planMerge({ request, base, tasks }: PlanInput): MergePlan {
     conflicts,
     warnings: [
       ...f64Warnings(merged),
+      ...(wanted?.kind === 'gram' ? gramWarnings(merged) : []),
       ...(request.strict ? [] : implicit.map((conflict) => `${conflict.detail} Kept as it is.`)),
     ],
     merged,
@@ -166,6 +167,12 @@ function f64Warnings(merged: readonly MergedTensor[]): string[] {
   return merged
     .filter((tensor) => [tensor.base, ...tensor.tasks].some((input) => input.dtype === 'F64'))
     .map((tensor) => `${tensor.name} is F64 in a checkpoint: it is rounded to F32 before it is merged.`);
+}
+
+/** RegMean has its name from linear layers alone; what becomes of the others must not be a surprise. */
+function gramWarnings(merged: readonly MergedTensor[]): string[] {
+  const averaged = merged.filter(({ n, statistics }) => n > 0 && statistics === undefined).map(({ name }) => name);
+  return averaged.length === 0 ? [] : [`Averaged, since they have no Gram matrices: ${averaged.join(', ')}.`];
 }
 
 export interface PlannedFile {

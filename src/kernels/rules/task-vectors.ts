@@ -1,8 +1,6 @@
 import { type Drop, drop } from './dare.js';
 import { trim } from './trim.js';
 
-const f32 = Math.fround;
-
 /** Elements whose task vectors are made at a time: N of these stay in a core's cache. A multiple of 4, as `drop` needs. */
 export const BLOCK = 4096;
 
@@ -27,22 +25,28 @@ export type TaskVectors = (
 export function createTaskVectors(tasks: number, { drops, thresholds }: Changes): TaskVectors {
   const taus = Array.from({ length: tasks }, () => new Float32Array(BLOCK));
   return (values, n, start, each) => {
-    const base = values[0]!;
     let trace = 0;
     for (let from = 0; from < n; from += BLOCK) {
       const m = Math.min(BLOCK, n - from);
+      const base = values[0]!.subarray(from, from + m);
       for (const [t, tau] of taus.entries()) {
-        const weight = values[t + 1]!;
-        for (let i = 0; i < m; i++) {
-          const difference = f32(weight[from + i]! - base[from + i]!);
-          tau[i] = difference;
-          trace += difference * 0; // NaN as soon as one is not finite
-        }
+        trace += subtract(values[t + 1]!.subarray(from, from + m), base, tau);
         if (drops) drop(tau, m, start + from, drops[t]!);
         if (thresholds) trim(tau, m, thresholds[t]!);
       }
       each(taus, from, m);
     }
-    return trace === 0;
+    return Number.isFinite(trace);
   };
+}
+
+/** Writes weight − base, each rounded to f32; their sum in f64, which is not finite if one of them is not. */
+function subtract(weight: Float32Array, base: Float32Array, tau: Float32Array): number {
+  let sum = 0;
+  for (let i = 0; i < weight.length; i++) {
+    const difference = Math.fround(weight[i]! - base[i]!);
+    tau[i] = difference;
+    sum += difference;
+  }
+  return sum;
 }

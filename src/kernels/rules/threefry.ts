@@ -14,7 +14,7 @@ const PARITY = 0x1bd11bda;
  */
 export function threefry(key: Words, counter: Words, words: Uint32Array): void {
   const [k0, k1, k2, k3] = key;
-  const schedule = Int32Array.of(k0, k1, k2, k3, PARITY ^ k0 ^ k1 ^ k2 ^ k3);
+  const injections = createInjections(key);
   let [low, high] = counter;
   for (let at = 0; at < words.length; at += WORDS) {
     let a = (low + k0) | 0;
@@ -24,7 +24,7 @@ export function threefry(key: Words, counter: Words, words: Uint32Array): void {
     low = (low + 1) >>> 0;
     if (low === 0) high = (high + 1) >>> 0;
     // Written out, with the rotations as literals: looked up in a table they take more than twice as long.
-    for (let injection = 1; ; injection++) {
+    for (let next = 0; ; ) {
       a = (a + b) | 0;
       b = ((b << 10) | (b >>> 22)) ^ a;
       c = (c + d) | 0;
@@ -41,12 +41,11 @@ export function threefry(key: Words, counter: Words, words: Uint32Array): void {
       d = ((d << 23) | (d >>> 9)) ^ a;
       c = (c + b) | 0;
       b = ((b << 5) | (b >>> 27)) ^ c;
-      a = (a + schedule[injection % 5]!) | 0;
-      b = (b + schedule[(injection + 1) % 5]!) | 0;
-      c = (c + schedule[(injection + 2) % 5]!) | 0;
-      d = (d + schedule[(injection + 3) % 5]! + injection) | 0;
-      if (injection === 5) break;
-      injection++;
+      a = (a + injections[next++]!) | 0;
+      b = (b + injections[next++]!) | 0;
+      c = (c + injections[next++]!) | 0;
+      d = (d + injections[next++]!) | 0;
+      if (next === injections.length) break;
       a = (a + b) | 0;
       b = ((b << 6) | (b >>> 26)) ^ a;
       c = (c + d) | 0;
@@ -63,14 +62,23 @@ export function threefry(key: Words, counter: Words, words: Uint32Array): void {
       d = ((d << 18) | (d >>> 14)) ^ a;
       c = (c + b) | 0;
       b = ((b << 20) | (b >>> 12)) ^ c;
-      a = (a + schedule[injection % 5]!) | 0;
-      b = (b + schedule[(injection + 1) % 5]!) | 0;
-      c = (c + schedule[(injection + 2) % 5]!) | 0;
-      d = (d + schedule[(injection + 3) % 5]! + injection) | 0;
+      a = (a + injections[next++]!) | 0;
+      b = (b + injections[next++]!) | 0;
+      c = (c + injections[next++]!) | 0;
+      d = (d + injections[next++]!) | 0;
     }
     words[at] = a;
     words[at + 1] = b;
     words[at + 2] = c;
     words[at + 3] = d;
   }
+}
+
+/** What is added to the four words after every four rounds: five times the key, turned by one each time. */
+function createInjections([k0, k1, k2, k3]: Words): Int32Array {
+  const schedule = [k0, k1, k2, k3, PARITY ^ k0 ^ k1 ^ k2 ^ k3];
+  return Int32Array.from({ length: 20 }, (_, at) => {
+    const [turn, word] = [1 + Math.floor(at / WORDS), at % WORDS];
+    return schedule[(turn + word) % 5]! + (word === 3 ? turn : 0);
+  });
 }

@@ -38,7 +38,8 @@ export const adamerging = defineMethod({
       if (own === undefined) problems.push(`coefficients lacks task ${task}`);
       else {
         const open = tensors.filter(({ name }) => coefficientOf(own, name) === undefined);
-        problems.push(...open.map(({ name }) => `coefficients of ${task} have none for tensor ${name}`));
+        const more = open.length > 1 ? ` and ${open.length - 1} more` : '';
+        if (open[0]) problems.push(`coefficients of ${task} have none for tensor ${open[0].name}${more}`);
       }
     }
     return problems;
