@@ -19,7 +19,7 @@ export function signBalance(taus: readonly Float32Array[], n: number): number {
   for (const tau of taus) for (let i = 0; i < n; i++) sums[i] = sums[i]! + tau[i]!;
   const bits = new Int32Array(sums.buffer);
   let balance = 0;
-  for (let i = 0; i < n; i++) balance += (bits[i]! >> 31) | (-bits[i]! >>> 31);
+  for (let i = 0; i < n; i++) balance += (bits[i]! >> 31) | ((0 - bits[i]!) >>> 31);
   return balance;
 }
 
@@ -68,5 +68,5 @@ export function mergeTies(
 /** Adds the weight where x is above 0; none of x is below, or -0. */
 function countAligned(x: Float32Array, weight: number, divisors: Float32Array): void {
   const bits = new Int32Array(x.buffer);
-  for (let i = 0; i < x.length; i++) divisors[i] = divisors[i]! + (-bits[i]! >>> 31) * weight;
+  for (let i = 0; i < x.length; i++) divisors[i] = divisors[i]! + ((0 - bits[i]!) >>> 31) * weight;
 }
