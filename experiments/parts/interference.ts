@@ -157,7 +157,7 @@ cosine is ${spread(
     ),
     `- EMR loses most at cosine ${COSINES[worst]}: ${(100 * gap(worst)).toFixed(1)} points.
 - From cosine 0 to ${last} its squared error goes from ${error(0).toFixed(2)} to ${error(last).toFixed(2)} of ‖τ‖², but from ${error(0).toFixed(2)} to ${(error(last) / (1 - last)).toFixed(2)} of what is left of ‖τ‖²
-without the common direction (1 − cosine), which is all that tells a task from the others.
+  without the common direction (1 − cosine), which is all that tells a task from the others.
 - ${nearer.length > 0 ? `The l2 rescaler is more accurate than Eq. 13 at cosine ${nearer.join(', ')}.` : 'The l2 rescaler is nowhere more accurate than Eq. 13.'}`,
   ].join('\n\n');
 }
