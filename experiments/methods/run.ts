@@ -4,7 +4,7 @@ import { mergeTasks } from '../service/merging.js';
 import { NotOffered } from '../service/types.js';
 import type { SuiteTask } from '../suites/types.js';
 import type { Candidate, Entry } from './catalogue.js';
-import { completeMethod } from './statistics.js';
+import { completeMethod, jobSettings } from './statistics.js';
 
 /** One row of the comparison, for one seed. */
 export interface EntryResult {
@@ -56,7 +56,7 @@ export async function runEntry(
   const { name, uses, job } = entry;
   const key = {
     label: `${setting.suite}-${setting.seed}-method`,
-    from: { setting, entry, tasks: tasks.map((task) => task.name), VERSION },
+    from: { setting, entry, tasks: tasks.map((task) => task.name), VERSION, ...(job ? jobSettings(job) : {}) },
   };
   try {
     return await context.cache.result(key, async (): Promise<EntryResult> => {

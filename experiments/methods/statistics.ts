@@ -7,11 +7,18 @@ import type { Examples } from '../suites/images.js';
 import type { SuiteTask } from '../suites/types.js';
 import type { JobNeed } from './catalogue.js';
 
-/** Examples of each task that statistics are computed of, and that AdaMerging sees. */
+/** Examples of each task that Gram matrices are computed of, and that AdaMerging sees. */
 export const SAMPLES = 1000;
 /** Each takes a backward pass for each class. */
 export const FISHER_SAMPLES = 128;
-export const ADAMERGING = { steps: 300, learning_rate: 3e-3, batch_size: 16, seed: 1 };
+/** The paper's. */
+export const ADAMERGING = { steps: 500, learning_rate: 1e-3, batch_size: 16, seed: 1 };
+
+/** What a job's result follows from, beside the checkpoints: part of the key of a method that needs it. */
+export function jobSettings({ type }: JobNeed): object {
+  if (type === 'adamerging') return { SAMPLES, ...ADAMERGING };
+  return type === 'fisher' ? { FISHER_SAMPLES } : { SAMPLES };
+}
 
 function datasetTensors({ inputs, labels }: Examples): Map<string, RawTensor> {
   const n = Math.min(SAMPLES, labels.length);
