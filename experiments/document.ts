@@ -36,12 +36,14 @@ service through its public API, in one process; every accuracy is that of a mode
 - \`l2\` is nearer to the fine-tunes in weights, which does not make it more accurate.
 - One accuracy on 2,000 images has a standard error of 0.4 to 1.1 points, one on 500 of 1 to 2.`;
 
-/** The document, of the results of these parts and of all their seeds that there are. */
+/** The document, of the results of these parts: of the seeds that are whole, if any is. */
 export async function document(parts: readonly Part[], stored: StoredResults): Promise<string> {
   const sections = [INTRODUCTION];
   const missing: string[] = [];
   for (const part of parts) {
-    const results = await stored.readAll(part);
+    const all = await stored.readAll(part);
+    const whole = all.filter(({ complete }) => complete);
+    const results = whole.length > 0 ? whole : all;
     if (results.length > 0) sections.push(part.render(results.map(({ result }) => result)));
     else missing.push(part.name);
   }

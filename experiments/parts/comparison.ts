@@ -80,26 +80,37 @@ interface Row {
   readonly seeds: readonly Accuracies[];
 }
 
+/** The results of the entry of this name, in the order of the seeds; only where all of them have it. */
+function runsOf(results: readonly Comparison[], name: string): EntryResult[] | undefined {
+  const found = results.map(({ entries }) => entries.find((entry) => entry.name === name));
+  const runs = found.filter((entry) => entry !== undefined && 'accuracies' in entry);
+  return runs.length === results.length ? runs : undefined;
+}
+
 function rowsOf(results: readonly Comparison[]): { rows: Row[]; notRun: string[] } {
-  const first = results[0]!;
-  const rows: Row[] = [
-    { name: 'Individual', uses: '', settings: [], seeds: results.map((result) => result.individual) },
+  const plain = (name: string, uses: string, seeds: readonly Accuracies[]): Row => ({
+    name,
+    uses,
+    settings: [],
+    seeds,
+  });
+  const rows = [
+    plain(
+      'Individual',
+      '',
+      results.map((result) => result.individual),
+    ),
   ];
-  const jointSeeds = results.map((result) => result.joint).filter((joint) => joint !== undefined);
-  if (jointSeeds.length > 0) {
-    rows.push({ name: 'Joint training (traditional MTL)', uses: 'all training data', settings: [], seeds: jointSeeds });
-  }
+  const joint = results.map((result) => result.joint).filter((accuracies) => accuracies !== undefined);
+  if (joint.length > 0) rows.push(plain('Joint training (traditional MTL)', 'all training data', joint));
   const notRun: string[] = [];
-  for (const [index, { name }] of first.entries.entries()) {
-    const runs = results.map((result) => result.entries[index]!).filter((entry) => 'accuracies' in entry);
-    if (runs.length < results.length) notRun.push(name);
-    else
-      rows.push({
-        name,
-        uses: runs[0]!.uses === 'nothing' ? '' : runs[0]!.uses,
-        settings: runs.map(({ setting }) => setting),
-        seeds: runs.map((run) => run.accuracies),
-      });
+  for (const { name } of results[0]!.entries) {
+    const runs = runsOf(results, name);
+    if (runs === undefined) notRun.push(name);
+    else {
+      const uses = runs[0]!.uses === 'nothing' ? '' : runs[0]!.uses;
+      rows.push({ name, uses, settings: runs.map(({ setting }) => setting), seeds: runs.map((run) => run.accuracies) });
+    }
   }
   return { rows, notRun };
 }
@@ -191,15 +202,13 @@ function byTask(rows: readonly Row[]): string {
 }
 
 function sweepTable(results: readonly Comparison[]): string | undefined {
-  const rows = results[0]!.entries.flatMap((entry, index) => {
-    if (!('sweep' in entry)) return [];
-    return entry.sweep!.map(({ setting }, place) => {
-      const seeds = results.flatMap((result) => {
-        const other = result.entries[index]!;
-        return 'sweep' in other ? other.sweep![place]!.accuracy : [];
-      });
-      return [entry.name, setting, percent(seeds)];
-    });
+  const rows = results[0]!.entries.flatMap(({ name }) => {
+    const runs = runsOf(results, name);
+    return (runs?.[0]!.sweep ?? []).map(({ setting }, place) => [
+      name,
+      setting,
+      percent(runs!.map(({ sweep }) => sweep![place]!.accuracy)),
+    ]);
   });
   return rows.length > 0 ? table(['method', 'setting', 'accuracy in %'], rows) : undefined;
 }
