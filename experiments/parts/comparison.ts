@@ -203,11 +203,11 @@ function byTask(rows: readonly Row[]): string {
 
 function sweepTable(results: readonly Comparison[]): string | undefined {
   const rows = results[0]!.entries.flatMap(({ name }) => {
-    const runs = runsOf(results, name);
-    return (runs?.[0]!.sweep ?? []).map(({ setting }, place) => [
+    const runs = runsOf(results, name) ?? [];
+    return (runs[0]?.sweep ?? []).map(({ setting }, place) => [
       name,
       setting,
-      percent(runs!.map(({ sweep }) => sweep![place]!.accuracy)),
+      percent(runs.map(({ sweep }) => sweep![place]!.accuracy)),
     ]);
   });
   return rows.length > 0 ? table(['method', 'setting', 'accuracy in %'], rows) : undefined;
