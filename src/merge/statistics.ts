@@ -44,8 +44,10 @@ export function fitStatistics(
     const found = known.map((tensors) => tensors.get(weight.name));
     // A Gram file has linear layers only; what no task has one for is averaged.
     if (kind === 'gram' && found.every((one) => one === undefined)) continue;
+    // Either side of a weight may be its inputs, but not one for this task and the other for that.
+    const side = found.find((one) => one && fitsSide(weight, one))?.shape[0];
     const problems = found.flatMap((one, t) => {
-      const problem = kind === 'gram' ? gramProblem(weight, one) : diagonalProblem(weight, one);
+      const problem = kind === 'gram' ? gramProblem(weight, one, side) : diagonalProblem(weight, one);
       return problem ? [misfit(`${problem} of ${tasks[t]!.name}.`, tasks[t]!.name, weight.name)] : [];
     });
     conflicts.push(...problems);
@@ -64,13 +66,19 @@ function diagonalProblem({ name, shape }: Weight, found: RecordedTensor | undefi
   return `${name} has shape [${found.shape}], not [${shape}], in the statistics`;
 }
 
-function gramProblem({ name, shape }: Weight, found: RecordedTensor | undefined): string | undefined {
+function gramProblem(weight: Weight, found: RecordedTensor | undefined, side: number | undefined): string | undefined {
+  const { name, shape } = weight;
   if (found === undefined) return `There is no Gram matrix ${name} in the statistics`;
   if (!isFloat(found.dtype)) return `The Gram matrix ${name} is ${found.dtype}, not float, in the statistics`;
-  const [rows, columns, ...more] = found.shape;
-  const fits = more.length === 0 && rows === columns && shape.length === 2 && shape.includes(rows!);
-  if (fits) return undefined;
-  return `The Gram matrix ${name} has shape [${found.shape}], which fits no side of [${shape}], in the statistics`;
+  const what = `The Gram matrix ${name} has shape [${found.shape}], which`;
+  if (!fitsSide(weight, found)) return `${what} fits no side of [${shape}], in the statistics`;
+  return found.shape[0] === side
+    ? undefined
+    : `${what} is not that of another task, [${side},${side}], in the statistics`;
+}
+
+function fitsSide({ shape: sides }: Weight, { shape: [rows, columns, ...more] }: RecordedTensor): boolean {
+  return more.length === 0 && rows === columns && sides.length === 2 && sides.includes(rows!);
 }
 
 function misfit(detail: string, task?: string, tensor?: string): Conflict {

@@ -26,6 +26,7 @@ const bad: Record<string, TestTensor[]> = {
   infinite: [f32('w', [1, 1, 1, 1, 1, 1], [3, 2]), f32('b', [1, Infinity, 1])],
   zero: [f32('w', [0, 0, 0, 0, 0, 0], [3, 2]), f32('b', [0, 0, 0])],
   'gram-wide': [f32('w', new Array(25).fill(1), [5, 5])],
+  'gram-outputs': [f32('w', [1, 0, 0, 0, 1, 0, 0, 0, 1], [3, 3])],
   'gram-nan': [f32('w', [1, 0, Number.NaN, 1], [2, 2])],
   'gram-zero': [f32('w', [1, 0, 0, 0], [2, 2])],
   unrelated: [f32('other', [1], [1, 1])],
@@ -87,6 +88,9 @@ test('statistics that do not fit are refused before anything is stored, with eve
     [request('fisher', 'bad-flat', 'bad-no-bias'), ['t2', 't1'], ['b', 'w']],
     [request('regmean', 'bad-gram-wide', 'gram-two'), ['t1'], ['w']],
     [request('regmean', 'gram-one', 'bad-unrelated'), ['t2'], ['w']],
+    // Each fits a side of w [3, 2], but not the same.
+    [request('regmean', 'gram-one', 'bad-gram-outputs'), ['t2'], ['w']],
+    [request('regmean', 'bad-gram-outputs', 'gram-one'), ['t2'], ['w']],
     [
       {
         ...request('fisher', 'fisher-one', 'fisher-two'),
