@@ -7,6 +7,8 @@ import { type MergeRequest, mergeRequest } from './request.js';
 export const MAX_MERGES = 1_000;
 /** Entries of a grid; each may stand for many merges. */
 const MAX_ENTRIES = 100;
+/** Of objects and lists within an entry; parameters of methods, also of inner ones, have less than half of it. */
+const MAX_DEPTH = 16;
 
 const { method: _method, ...withoutMethod } = mergeRequest.shape;
 
@@ -21,7 +23,9 @@ export const sweepGrid = z.strictObject({
     .describe(
       'Methods with their parameters. A list stands for its values, one merge for each; several lists, also within ' +
         '`inner`, for all their combinations, the last changing fastest. A value that is itself a list stands in a list of its own.',
-    ),
+    )
+    .refine((methods) => isShallow(methods), `nested deeper than ${MAX_DEPTH}`)
+    .refine((methods) => !isShallow(methods) || methods.every(isFilled), 'an empty list stands for no merge'),
 });
 
 export type SweepTemplate = z.output<typeof sweepTemplate>;
@@ -63,6 +67,22 @@ export function expandSweep(template: SweepTemplate, grid: SweepGrid): MergeRequ
 type Fields = Readonly<Record<string, unknown>>;
 const isFields = (value: unknown): value is Fields =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
+
+/** Level by level, since a request may be nested deeper than a stack is. */
+function isShallow(methods: readonly object[]): boolean {
+  let level: object[] = [...methods];
+  for (let depth = 0; level.length > 0; depth++) {
+    if (depth === MAX_DEPTH) return false;
+    level = level.flatMap((one) => Object.values(one).filter((value) => typeof value === 'object' && value !== null));
+  }
+  return true;
+}
+
+/** A product with 0 would also hide how many values the other lists stand for. */
+function isFilled(value: unknown): boolean {
+  if (Array.isArray(value)) return value.length > 0 && value.filter(isFields).every(isFilled);
+  return !isFields(value) || Object.values(value).every(isFilled);
+}
 
 /** How many values `expand` gives, without making them. */
 function countOf(value: unknown): number {

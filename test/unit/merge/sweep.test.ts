@@ -75,3 +75,22 @@ test('every merge that does not fit is named', () => {
     ],
   );
 });
+
+test('an empty list stands for no merge and is refused, also beside lists that would stand for very many', () => {
+  assert.throws(() => methodsOf([{ type: 'task_arithmetic', lambda: [] }]), /empty list/);
+  assert.throws(() => methodsOf([{ type: 'dare', inner: { type: 'ties', lambda: [] } }]), /empty list/);
+  const many = Array.from({ length: 1_000 }, (_, i) => i);
+  assert.throws(() => methodsOf([{ type: 'ties', a: many, b: many, c: many, d: [] }]), /empty list/);
+  assert.equal(methodsOf([{ type: 'task_arithmetic', layers: [[]] }]).length, 1, 'one value, which is an empty list');
+});
+
+test('a grid nested beyond any stack is refused', () => {
+  const nest = (wrap: (inner: unknown) => unknown) => {
+    let value: unknown = 1;
+    for (let depth = 0; depth < 100_000; depth++) value = wrap(value);
+    return value;
+  };
+  for (const x of [nest((a) => ({ a })), nest((a) => [a])]) {
+    assert.throws(() => methodsOf([{ type: 'ties', x }]), /nested deeper than 16/);
+  }
+});
