@@ -3,6 +3,9 @@ import { EmrError } from '../errors.js';
 /** The file of a checkpoint's folder that makes it a model which runs. */
 export const TOPOLOGY_FILE = 'model.json';
 
+/** Each model within a model adds five levels. What is read here goes through recursions that a stack ends. */
+const MAX_DEPTH = 256;
+
 /** A LayersModel's topology, as far as it can be read without TensorFlow.js. */
 export interface Topology {
   /** `{class_name, config}`. */
@@ -24,6 +27,7 @@ export function parseTopology(bytes: Uint8Array, owner: string): Topology {
   } catch {
     throw refuse('is not JSON.');
   }
+  if (!isShallow(json)) throw refuse(`is nested deeper than ${MAX_DEPTH}.`);
   for (const wrapper of ['modelTopology', 'model_config']) json = field(json, wrapper) ?? json;
   const config = field(json, 'config');
   if (typeof field(json, 'class_name') !== 'string' || typeof config !== 'object' || config === null) {
@@ -42,6 +46,16 @@ function inputShapeOf(config: object): Topology['inputShape'] {
   });
   const isSize = (size: unknown) => size === null || Number.isSafeInteger(size);
   return shapes.length === 1 && shapes[0]!.every(isSize) ? shapes[0] : undefined;
+}
+
+/** Level by level. */
+function isShallow(json: unknown): boolean {
+  let level = [json];
+  for (let depth = 0; level.length > 0; depth++) {
+    if (depth === MAX_DEPTH) return false;
+    level = level.flatMap((one) => (typeof one === 'object' && one !== null ? Object.values(one) : []));
+  }
+  return true;
 }
 
 function field(of: unknown, name: string): unknown {

@@ -148,6 +148,10 @@ test('what headers tell is refused before the job is accepted', async () => {
     bare,
     'not-json': { ...bare, 'model.json': Buffer.from('{') },
     'no-topology': { ...bare, 'model.json': Buffer.from('{"format":"graph-model"}') },
+    deep: {
+      ...bare,
+      'model.json': Buffer.from(`{"class_name":"Model","config":${'['.repeat(1e6)}${']'.repeat(1e6)}}`),
+    },
     'large-topology': { ...bare, 'model.json': Buffer.alloc(4 * 2 ** 20 + 1, ' ') },
     'no-x': datasetFolder([{ ...inputs(2), name: 'pixels' }, labels(1, 2)]),
     'no-y': datasetFolder([inputs(2)]),
@@ -166,6 +170,7 @@ test('what headers tell is refused before the job is accepted', async () => {
     ['model_missing', 422, evaluate('data', 'bare')],
     ['model_invalid', 422, evaluate('data', 'not-json')],
     ['model_invalid', 422, evaluate('data', 'no-topology')],
+    ['model_invalid', 422, evaluate('data', 'deep')],
     ['model_too_large', 422, evaluate('data', 'large-topology')],
     ['dataset_invalid', 422, evaluate('no-x')],
     ['dataset_invalid', 422, evaluate('no-y')],
@@ -209,6 +214,22 @@ const layer = (class_name: string, config: Json, first = false) => ({
   class_name,
   config: { ...config, ...(first ? { batch_input_shape: [null, 2] } : {}) },
 });
+/** A layer `out` that is called on the output of another. */
+const circle = (on: string) =>
+  Buffer.from(
+    JSON.stringify({
+      class_name: 'Model',
+      config: {
+        name: 'm',
+        layers: [
+          { ...layer('InputLayer', { name: 'in' }, true), name: 'in', inbound_nodes: [] },
+          { ...layer('Linear', { name: 'out', units: 2 }), name: 'out', inbound_nodes: [[[on, 0, 0, {}]]] },
+        ],
+        input_layers: [['in', 0, 0]],
+        output_layers: [['out', 0, 0]],
+      },
+    }),
+  );
 const weights = (...shape: [number, number]): TestTensor[] => [
   tensor(
     'out.weight',
@@ -245,6 +266,21 @@ test('what only the model tells fails the job with its code', async () => {
       ),
       weights(2, 2),
     ),
+    buried: model(
+      topology(
+        out(2),
+        layer('Sequential', {
+          name: 'inner',
+          layers: [
+            layer('RepeatVector', { name: 'r', n: 2 ** 27, batch_input_shape: [null, 2] }),
+            layer('GlobalAveragePooling1D', { name: 'g' }),
+          ],
+        }),
+      ),
+      weights(2, 2),
+    ),
+    circle: model(circle('out'), weights(2, 2)),
+    absent: model(circle('nothing'), weights(2, 2)),
     nested: model(topology(layer('Linear', { name: 'out', units: 2 })), weights(2, 2)),
     single: model(topology(out(1)), weights(1, 2)),
     sigmoid: model(topology(out(2), layer('Activation', { name: 'a', activation: 'sigmoid' })), weights(2, 2)),
@@ -262,6 +298,9 @@ test('what only the model tells fails the job with its code', async () => {
     ['model_mismatch', 'shaped', 'pair', /out\.weight is \[3,2\], and \[2,2\]/],
     ['model_mismatch', 'huge', 'pair', /1000000000/],
     ['model_too_large', 'swollen', 'pair', /Layer r /],
+    ['model_too_large', 'buried', 'pair', /Layer r /],
+    ['model_invalid', 'circle', 'pair', /wait for/],
+    ['model_invalid', 'absent', 'pair', /wait for/],
     ['model_invalid', 'nested', 'pair', /inputShape/],
     ['model_invalid', 'single', 'pair', /classifier/],
     ['model_invalid', 'sigmoid', 'pair', /sigmoid/],

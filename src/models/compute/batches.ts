@@ -5,7 +5,7 @@ import { decode } from '../../kernels/cast.js';
 import { MAX_ACTIVATION_ELEMENTS } from '../limits.js';
 import type { Dataset, RawTensor } from '../task.js';
 import { shapesAgree } from '../topology.js';
-import type { RunnableModel } from './model.js';
+import { leafLayers, type RunnableModel } from './model.js';
 import { type Random, shuffled } from './random.js';
 
 /** Examples of a data set, as the model takes them. */
@@ -66,7 +66,7 @@ function toFloats(bytes: Uint8Array, dtype: Dtype, target: Float32Array): void {
 
 /** A topology may multiply its input (upsampling, repetition) beyond any memory. */
 function requireRoom({ name, layers }: RunnableModel, batch: number): void {
-  for (const layer of layers.layers) {
+  for (const layer of leafLayers(layers)) {
     for (const node of layer.inboundNodes) {
       for (const shape of node.outputShapes as (number | null)[][]) {
         const elements = batch * shape.slice(1).reduce<number>((product, size) => product * (size ?? 1), 1);

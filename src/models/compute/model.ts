@@ -5,6 +5,7 @@ import { EmrError } from '../../errors.js';
 import { decode } from '../../kernels/cast.js';
 import { MAX_CLASSES } from '../limits.js';
 import type { ModelFiles, RawTensor } from '../task.js';
+import './functional.js';
 import './layers.js';
 import { matchWeights } from './match-weights.js';
 
