@@ -89,7 +89,7 @@ async function evaluationOf(
   }
   // Also of a data set that has been deleted since; the newest is the last.
   const known = (await evaluations.list(namespace, merge)).filter(
-    (one) => one.task === task && one.dataset === dataset && !one.rescaler && !one.scope,
+    (one) => one.task === task && one.dataset === dataset && !one.rescaler && !one.scope && !one.steps,
   );
   const last = known.findLast((one) => one.job === job) ?? known.at(-1);
   return last
