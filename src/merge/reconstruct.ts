@@ -2,7 +2,7 @@ import { Worker } from 'node:worker_threads';
 import { EmrError } from '../errors.js';
 import type { StoreConfig } from '../store/types.js';
 import type { ReconstructAnswer, ReconstructOrder } from './reconstruct-loop.js';
-import { readerLimits } from './thread-limits.js';
+import { READER_LIMITS } from './thread-limits.js';
 import type { Segment, VirtualFile } from './virtual-file.js';
 
 const THREAD_ENTRY = new URL('../../workers/reconstruct-thread.js', import.meta.url);
@@ -58,7 +58,7 @@ export function createReconstructor(config: StoreConfig, threadCount: number): R
   let closed = false;
 
   const startThread = (): Thread => {
-    const worker = new Worker(THREAD_ENTRY, { workerData: config, resourceLimits: readerLimits(config) });
+    const worker = new Worker(THREAD_ENTRY, { workerData: config, resourceLimits: READER_LIMITS });
     const thread: Thread = { worker, streams: new Map(), memories: new Map() };
     const deliver = (answer: ReconstructAnswer) => {
       if ('dropped' in answer) {

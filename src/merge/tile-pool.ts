@@ -39,8 +39,9 @@ export function startTilePool(threads: TileThreads, job: TileJob, count: number)
     failure ??= error;
     waiting?.();
   };
+  const shape = JSON.stringify([job.engine, job.lanes, job.tasks, job.files.length, job.itemElements]);
   const running = Array.from({ length: count }, () => {
-    const thread = threads.take();
+    const thread = threads.take(shape);
     const results = resultBuffers(thread, job);
     const lanes = results.map((buffer) => resultViews(buffer, job));
     const give = () => threads.give(thread);

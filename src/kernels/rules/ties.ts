@@ -13,9 +13,21 @@ export interface TiesMerge {
   readonly lambda: number;
 }
 
+let scratch: readonly Float32Array[] = [];
+
+/**
+ * Rows of n zeros, the same ones in every call: new ones for every block would wait for the garbage collection outside
+ * the heap, a gigabyte in the course of a large merge.
+ */
+function zeroRows(n: number) {
+  if ((scratch[0]?.length ?? 0) < n) scratch = Array.from({ length: 4 }, () => new Float32Array(n));
+  const [signs, sums, divisors, aligned] = scratch.map((row) => row.subarray(0, n).fill(0));
+  return { signs: signs!, sums: sums!, divisors: divisors!, aligned: aligned! };
+}
+
 /** Sum of the signs of the sums of n elements, for the majority sign: a whole number. */
 export function signBalance(taus: readonly Float32Array[], n: number): number {
-  const sums = new Float32Array(n);
+  const { sums } = zeroRows(n);
   for (const tau of taus) for (let i = 0; i < n; i++) sums[i] = sums[i]! + tau[i]!;
   const bits = new Int32Array(sums.buffer);
   let balance = 0;
@@ -40,16 +52,13 @@ export function mergeTies(
 ): void {
   const scale = f32(lambda);
   const before = weighted === 'before';
-  const signs = new Float32Array(n);
+  const { signs, sums, divisors, aligned } = zeroRows(n);
   for (const [t, tau] of taus.entries()) {
     const weight = before ? weights[t]! : 1;
     for (let i = 0; i < n; i++) signs[i] = signs[i]! + f32(weight * tau[i]!);
   }
   for (let i = 0; i < n; i++) signs[i] = Math.sign(signs[i]!) || zero;
 
-  const sums = new Float32Array(n);
-  const divisors = new Float32Array(n);
-  const aligned = new Float32Array(n);
   for (const [t, tau] of taus.entries()) {
     const [inside, outside] = before ? [weights[t]!, 1] : [1, weights[t]!];
     for (let i = 0; i < n; i++) {
