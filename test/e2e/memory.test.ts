@@ -29,7 +29,7 @@ const CHANCE = 24 * MB;
  * (960 MB), and below one checkpoint's growth (192 MB): whatever is held whole shows.
  */
 const S3_CHANCE = 128 * MB;
-const PHASES = ['PUT', 'multipart', 'merge', 'survey', 'download'] as const;
+const PHASES = ['PUT', 'multipart', 'merge', 'download', 'survey'] as const;
 type Peaks = Record<(typeof PHASES)[number], number>;
 
 const folder = temporaryFolder('emr-memory-');
@@ -53,16 +53,16 @@ async function measure({ url, pid }: ApiProcess, size: number): Promise<Peaks> {
   const tasks = TASKS.map((t) => ({ name: `t${t}`, checkpoint: `c${t}` }));
   const { id } = await api.post<{ id: string }>('/v1/merges', { base: 'c0', tasks });
   const merge = await peakDuring(pid, () => api.ended(id));
+  const download = await peakDuring(pid, async () => {
+    assert.ok((await drain(`${url}/v1/merges/${id}/files/unified.safetensors`)) > size);
+    assert.ok((await drain(`${url}/v1/merges/${id}/tasks/t2/model.safetensors`)) > size);
+  });
   const survey = await peakDuring(pid, async () => {
     const method = { type: 'ties' };
     const { id } = await api.post<{ id: string }>('/v1/merges', { base: 'c0', tasks: tasks.slice(0, 2), method });
     await api.ended(id);
   });
-  const download = await peakDuring(pid, async () => {
-    assert.ok((await drain(`${url}/v1/merges/${id}/files/unified.safetensors`)) > size);
-    assert.ok((await drain(`${url}/v1/merges/${id}/tasks/t2/model.safetensors`)) > size);
-  });
-  return { PUT: put, multipart, merge, survey, download };
+  return { PUT: put, multipart, merge, download, survey };
 }
 
 const skip =
