@@ -11,7 +11,8 @@ COPY src ./src
 RUN node scripts/build.mjs && npm prune --omit=dev
 
 FROM node:24-bookworm-slim
-ENV NODE_ENV=production HOST=0.0.0.0 PORT=8080 EMR_DATA_DIR=/data
+# The last two: "Sizing" in docs/operations.md.
+ENV NODE_ENV=production HOST=0.0.0.0 PORT=8080 EMR_DATA_DIR=/data NODE_OPTIONS=--max-semi-space-size=2 MALLOC_ARENA_MAX=2
 WORKDIR /app
 COPY --from=build /app/package.json ./
 COPY --from=build /app/node_modules ./node_modules

@@ -3,6 +3,8 @@ import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 
+/** As `npm start` starts it. */
+const NODE_FLAGS = ['--max-semi-space-size=2'];
 const ENTRY = new URL('../src/main.js', import.meta.url).pathname;
 
 export interface Service {
@@ -15,7 +17,7 @@ export interface Service {
 
 /** The service as its own process, in embedded mode, on a free port. */
 export async function startService(env: Record<string, string>): Promise<Service> {
-  const child: ChildProcess = spawn(process.execPath, [ENTRY], {
+  const child: ChildProcess = spawn(process.execPath, [...NODE_FLAGS, ENTRY], {
     env: { ...process.env, PORT: '0', LOG_LEVEL: 'warn', ...env },
     stdio: ['ignore', 'pipe', 'inherit'],
   });

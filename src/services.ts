@@ -64,7 +64,7 @@ export async function createServices(config: Config, log: ServiceLog): Promise<S
   const onQueueError = (err: unknown) => log.warn({ err }, 'a merge or job is accepted but not queued yet');
   const submitter = createSubmitter({ checkpoints, merges, queue, onQueueError });
   const reconstructor = createReconstructor(store.config, config.threads ?? availableParallelism());
-  const tileThreads = createTileThreads();
+  const tileThreads = createTileThreads(store.config);
   const models = createModels({ store, checkpoints, merges, reconstructor });
   const uploads = createUploads({ store, ingest, maxBytes: config.maxUploadBytes, now });
   const jobs = createJobCatalog(store, now);

@@ -1,10 +1,16 @@
 import { Worker } from 'node:worker_threads';
+import type { StoreConfig } from '../store/types.js';
 import { READER_LIMITS } from './thread-limits.js';
 
 const THREAD_ENTRY = new URL('../../workers/tile-thread.js', import.meta.url);
 
 /** Long enough for the next merge of a batch; a thread holds its workspaces, tens of megabytes, as long as it lives. */
 const IDLE_MS = 30_000;
+/**
+ * A thread that has read from S3 also holds the SDK and what that has taken, some hundred megabytes: it ends with its
+ * merge. Beside reads over a network the start of a thread is short.
+ */
+const S3_IDLE_MS = 0;
 
 export interface TileThread {
   readonly worker: Worker;
@@ -26,7 +32,8 @@ export interface TileThreads {
 }
 
 /** Tile threads of a process, kept for a while from one merge to the next: starting one takes longer than many a merge. */
-export function createTileThreads(): TileThreads {
+export function createTileThreads({ kind }: StoreConfig): TileThreads {
+  const idleMs = kind === 's3' ? S3_IDLE_MS : IDLE_MS;
   const idle = new Map<TileThread, NodeJS.Timeout>();
 
   const start = (shape: string): TileThread => {
@@ -56,7 +63,7 @@ export function createTileThreads(): TileThreads {
     },
     give(thread) {
       thread.worker.unref(); // idle threads do not keep the process alive
-      idle.set(thread, setTimeout(() => void end(thread), IDLE_MS).unref());
+      idle.set(thread, setTimeout(() => void end(thread), idleMs).unref());
     },
     async close() {
       await Promise.all([...idle.keys()].map(end));

@@ -5,6 +5,9 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { until } from './until.js';
 
+/** As the image starts them: see "Sizing" in docs/operations.md. */
+const NODE_FLAGS = ['--max-semi-space-size=2'];
+const NODE_ENVIRONMENT = { MALLOC_ARENA_MAX: '2' };
 const PROGRAMS = { api: '../../src/main.js', worker: '../../workers/merge-worker.js' };
 
 export interface ServiceProcess {
@@ -38,7 +41,10 @@ export async function startWorker(env: ServiceEnvironment): Promise<ServiceProce
 function start(program: keyof typeof PROGRAMS, env: ServiceEnvironment): ServiceProcess {
   const entry = fileURLToPath(new URL(PROGRAMS[program], import.meta.url));
   const { PATH = '' } = process.env;
-  const child = spawn(process.execPath, [entry], { env: { PATH, ...env }, stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(process.execPath, [...NODE_FLAGS, entry], {
+    env: { PATH, ...NODE_ENVIRONMENT, ...env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
   const ended = once(child, 'exit');
   const kill = () => child.kill('SIGKILL');
   process.once('exit', kill);

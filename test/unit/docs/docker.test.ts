@@ -68,7 +68,7 @@ test('the image is Node 24 and does not run as root', () => {
 });
 
 test('both processes accept the environment that they get', () => {
-  const known = new Set([...configVariables(), 'NODE_ENV']);
+  const known = new Set([...configVariables(), 'NODE_ENV', 'NODE_OPTIONS', 'MALLOC_ARENA_MAX']);
   const given = { EMR_API_KEYS: 'one,two' };
   for (const [name, { environment }] of Object.entries({ api, worker })) {
     const own = resolve(environment!, given);
