@@ -4,6 +4,7 @@ import { loadEngine } from '../kernels/engine.js';
 import type { ReconstructWorkspace } from '../kernels/types.js';
 import { openStore } from '../store/open.js';
 import type { StoreConfig } from '../store/types.js';
+import { collectGarbage } from './collect-garbage.js';
 import { makePiece } from './make-piece.js';
 import { cutPieces, PIECE_ELEMENTS } from './pieces.js';
 import { createSegmentReaders } from './segment-readers.js';
@@ -149,7 +150,10 @@ export async function runReconstructLoop(config: StoreConfig, port: ReconstructP
     if ('done' in order) {
       streams.delete(number);
       // A read may still be filling one of them.
-      void stream.ended.then(() => stream.out.forEach(give));
+      void stream.ended.then(() => {
+        stream.out.forEach(give);
+        if (config.kind === 's3' && streams.size === 0) collectGarbage();
+      });
     }
   });
 }
