@@ -34,6 +34,12 @@ const environment = z.object({
     .int()
     .min(1)
     .default(2 ** 40),
+  /** From SIGTERM to the end of the process, at most; a supervisor's own limit must be longer. */
+  EMR_GRACE_SECONDS: z.coerce.number().min(1).max(3600).default(30),
+  /** Half of this and up to this again pass before the merge of a dead worker is taken up by another. */
+  EMR_LOCK_SECONDS: z.coerce.number().min(1).max(600).default(10),
+  /** How often accepted merges that no queue knows are looked for; they are rare (a Redis that lost its data). */
+  EMR_RECONCILE_SECONDS: z.coerce.number().min(1).max(3600).default(30),
   LOG_LEVEL: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']).default('info'),
 });
 
@@ -46,6 +52,9 @@ export interface Config {
   readonly apiKeys: readonly string[];
   readonly fileRoots: readonly string[];
   readonly maxUploadBytes: number;
+  readonly graceMs: number;
+  readonly lockMs: number;
+  readonly reconcileMs: number;
   readonly logLevel: z.output<typeof environment>['LOG_LEVEL'];
 }
 
@@ -71,6 +80,9 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
     apiKeys: e.EMR_API_KEYS,
     fileRoots: e.EMR_FILE_ROOTS,
     maxUploadBytes: e.EMR_MAX_UPLOAD_BYTES,
+    graceMs: 1000 * e.EMR_GRACE_SECONDS,
+    lockMs: 1000 * e.EMR_LOCK_SECONDS,
+    reconcileMs: 1000 * e.EMR_RECONCILE_SECONDS,
     logLevel: e.LOG_LEVEL,
   };
 }

@@ -7,11 +7,8 @@ import { createServices, type Services } from './services.js';
 import { removeLeftovers } from './store/open.js';
 import { startWorker } from './worker.js';
 
-/** How often accepted merges without a job are looked for; they are rare (a queue that lost its data). */
-const RECONCILE_MS = 30_000;
-
-/** Transfers in flight when the server is told to end; what stalls longer is cut, so that the process ends in its grace. */
-const DRAIN_MS = 25_000;
+/** Of the grace: transfers in flight may take so long; what stalls longer is cut, so that the process ends in time. */
+const DRAIN_SHARE = 5 / 6;
 
 /** A client that sends nothing for this long is gone; between chunks of an upload it may well wait for its disk. */
 const IDLE_SOCKET_MS = 120_000;
@@ -40,7 +37,7 @@ export async function startServer(config: Config): Promise<RunningServer> {
       async close() {
         reconciler.stop();
         // The merge goes back to the queue at once; downloads in flight may end.
-        const giveUp = setTimeout(() => app.server.closeAllConnections(), DRAIN_MS);
+        const giveUp = setTimeout(() => app.server.closeAllConnections(), DRAIN_SHARE * config.graceMs);
         await Promise.all([worker?.close(), app.close()]);
         clearTimeout(giveUp);
         await services.close();
@@ -54,7 +51,7 @@ export async function startServer(config: Config): Promise<RunningServer> {
   }
 }
 
-function startReconciler({ lifecycle, jobLifecycle, followUp }: Services, logger: Logger) {
+function startReconciler({ config, lifecycle, jobLifecycle, followUp }: Services, logger: Logger) {
   const run = () =>
     Promise.all([
       lifecycle.reconcile(NAMESPACE),
@@ -67,7 +64,7 @@ function startReconciler({ lifecycle, jobLifecycle, followUp }: Services, logger
       (err: unknown) => logger.warn({ err }, 'what is accepted and not queued could not be looked for'),
     );
   void run();
-  const timer = setInterval(() => void run(), RECONCILE_MS);
+  const timer = setInterval(() => void run(), config.reconcileMs);
   return { stop: () => clearInterval(timer) };
 }
 

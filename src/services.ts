@@ -19,6 +19,7 @@ import { createJobHandler } from './models/execute.js';
 import { createFollowUp, type FollowUp } from './models/follow-up.js';
 import { createInputs } from './models/inputs.js';
 import { createJobSubmitter, type JobSubmitter } from './models/submit.js';
+import { QUEUE_DEFAULTS } from './queue/options.js';
 import type { JobHandler, WorkQueue } from './queue/types.js';
 import { openStore } from './store/open.js';
 import type { Store } from './store/types.js';
@@ -105,8 +106,10 @@ export async function createServices(config: Config, log: ServiceLog): Promise<S
   };
 }
 
-async function openQueue({ redisUrl }: Config, log: ServiceLog): Promise<WorkQueue> {
-  if (redisUrl === undefined) return (await import('./queue/local.js')).createLocalQueue();
+async function openQueue({ redisUrl, graceMs, lockMs }: Config, log: ServiceLog): Promise<WorkQueue> {
+  // Half of the grace is left for what comes after the handlers: connections, threads.
+  const closeGraceMs = Math.min(QUEUE_DEFAULTS.closeGraceMs, graceMs / 2);
+  if (redisUrl === undefined) return (await import('./queue/local.js')).createLocalQueue({ closeGraceMs });
   const { createBullQueue } = await import('./queue/bullmq.js');
-  return createBullQueue({ url: redisUrl, log: (message, err) => log.warn({ err }, message) });
+  return createBullQueue({ url: redisUrl, closeGraceMs, lockMs, log: (message, err) => log.warn({ err }, message) });
 }

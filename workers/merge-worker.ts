@@ -5,9 +5,6 @@ import { readConfig } from '../src/config.js';
 import { createServices } from '../src/services.js';
 import { startWorker } from '../src/worker.js';
 
-/** Handing a merge back takes moments; this is for a store that hangs. */
-const GRACE_MS = 10_000;
-
 const config = readConfig(process.env);
 if (config.redisUrl === undefined) {
   throw new Error('Set REDIS_URL: a worker takes merges from Redis. Without Redis, `npm start` runs them itself.');
@@ -16,7 +13,7 @@ const logger = pino({ level: config.logLevel });
 const services = await createServices(config, logger);
 const worker = await startWorker(services, logger);
 logger.info({ pid: process.pid }, 'worker ready');
-closeWithGrace({ delay: GRACE_MS }, async ({ err }) => {
+closeWithGrace({ delay: config.graceMs }, async ({ err }) => {
   if (err) logger.error({ err }, 'worker failed');
   await worker.close();
   await services.close();

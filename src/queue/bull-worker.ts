@@ -8,11 +8,8 @@ import { createRunner } from './runner.js';
 import { throttle } from './throttle.js';
 import type { JobHandler, Progress, QueueWorker, WorkerOptions } from './types.js';
 
-/**
- * A worker that dies is noticed after the lock and up to two checks: 10–20 s. The lock is renewed every 5 s on the main
- * thread, which never works for long. A job may lose three workers before it counts as the one that kills them.
- */
-const STALL = { lockDuration: 10_000, stalledInterval: 5000, maxStalledCount: 3 } as const;
+/** A job may lose three workers before it counts as the one that kills them. */
+const MAX_STALLED_COUNT = 3;
 /** Wait before a command that failed with its connection is tried again. */
 const RUN_RETRY_MS = 1000;
 /** Four times a second is what a person can follow. */
@@ -31,14 +28,14 @@ class AbandonableWorker extends Worker<unknown, void> {
   }
 }
 
-export interface BullWorkerContext extends Required<Pick<QueueOptions, 'closeGraceMs' | 'log'>> {
+export interface BullWorkerContext extends Required<Pick<QueueOptions, 'closeGraceMs' | 'lockMs' | 'log'>> {
   readonly url: string;
   readonly prefix: string;
   readonly cancels: Cancels;
 }
 
 export function startBullWorker(
-  { url, prefix, cancels, closeGraceMs, log }: BullWorkerContext,
+  { url, prefix, cancels, closeGraceMs, lockMs, log }: BullWorkerContext,
   handler: JobHandler,
   options: WorkerOptions,
 ): QueueWorker {
@@ -81,7 +78,10 @@ export function startBullWorker(
     prefix,
     concurrency: options.concurrency ?? 1,
     runRetryDelay: RUN_RETRY_MS,
-    ...STALL,
+    // A worker that dies is noticed after the lock and up to two checks: with the defaults 10–20 s.
+    lockDuration: lockMs,
+    stalledInterval: lockMs / 2,
+    maxStalledCount: MAX_STALLED_COUNT,
   });
   worker.on('error', (error) => log('Queue worker', error));
   worker.on('failed', (bullJob, error) => {

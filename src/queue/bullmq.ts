@@ -19,7 +19,7 @@ export interface BullQueueOptions extends QueueOptions {
 const WAITING: readonly string[] = ['waiting', 'delayed', 'prioritized'];
 
 export function createBullQueue(options: BullQueueOptions): WorkQueue {
-  const { url, prefix, maxAttempts, backoffMs, closeGraceMs, ...rest } = {
+  const { url, prefix, maxAttempts, backoffMs, closeGraceMs, lockMs, ...rest } = {
     ...QUEUE_DEFAULTS,
     prefix: 'emr',
     ...options,
@@ -88,7 +88,7 @@ export function createBullQueue(options: BullQueueOptions): WorkQueue {
       }),
 
     async work(handler, workerOptions = {}) {
-      const worker = startBullWorker({ url, prefix, cancels, closeGraceMs, log }, handler, workerOptions);
+      const worker = startBullWorker({ url, prefix, cancels, closeGraceMs, lockMs, log }, handler, workerOptions);
       const tracked: QueueWorker = {
         async close() {
           workers.delete(tracked);

@@ -10,12 +10,23 @@ export interface QueueOptions {
   readonly backoffMs?: number;
   /** How long a worker that closes waits for handlers which it aborted. */
   readonly closeGraceMs?: number;
+  /** How long a worker of another process may be silent before its jobs are taken for lost; it is checked twice as often. */
+  readonly lockMs?: number;
   /** Told of attempts that fail and of a Redis that does not answer; none of it ends the queue. */
   readonly log?: Log;
 }
 
-/** Three tries, 2 s and 4 s apart, outlast a store's hiccup; 5 s is half of what `docker stop` allows. */
-export const QUEUE_DEFAULTS = { maxAttempts: 3, backoffMs: 2000, closeGraceMs: 5000, log: () => {} } as const;
+/**
+ * Three tries, 2 s and 4 s apart, outlast a store's hiccup; 5 s is half of what `docker stop` allows; a lock of 10 s is
+ * renewed every 5 s on the main thread, which never works for long.
+ */
+export const QUEUE_DEFAULTS = {
+  maxAttempts: 3,
+  backoffMs: 2000,
+  closeGraceMs: 5000,
+  lockMs: 10_000,
+  log: () => {},
+} as const;
 
 /** Calls `onExhausted`; that it fails must not stop the queue, since the reconciler will find the job again. */
 export async function tellExhausted(options: WorkerOptions, job: Job, error: unknown, log: Log): Promise<void> {

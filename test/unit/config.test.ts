@@ -34,6 +34,15 @@ test('lists are separated by commas, with or without blanks', () => {
   assert.deepEqual(fileRoots, ['/models', '/more models']);
 });
 
+test('times are given in seconds and kept in milliseconds', () => {
+  const { graceMs, lockMs, reconcileMs } = readConfig({ EMR_GRACE_SECONDS: '1.5', EMR_LOCK_SECONDS: '2' });
+  assert.deepEqual({ graceMs, lockMs, reconcileMs }, { graceMs: 1500, lockMs: 2000, reconcileMs: 30_000 });
+  for (const name of ['EMR_GRACE_SECONDS', 'EMR_LOCK_SECONDS', 'EMR_RECONCILE_SECONDS']) {
+    assert.throws(() => readConfig({ [name]: '0' }), new RegExp(name));
+    assert.throws(() => readConfig({ [name]: 'soon' }), new RegExp(name));
+  }
+});
+
 test('a store is a folder or a bucket', () => {
   assert.deepEqual(readConfig({ EMR_DATA_DIR: '/srv/emr' }).store, { kind: 'file', root: '/srv/emr' });
   const s3 = { EMR_STORE: 's3://bucket/team/emr', S3_ENDPOINT: 'http://127.0.0.1:9000', S3_CHECKSUMS: 'when_required' };
