@@ -80,6 +80,7 @@ export function planMerge({ request, base, tasks }: PlanInput): MergePlan {
   const methodTensors = chosen.map(({ name, shape }): MethodTensor => {
     return { name, shape, statistic: fitted?.ofTensor.get(name)?.[0]?.shape };
   });
+  const programOf = method.program(request.method, context);
   const merged = chosen.map((tensor, k): MergedTensor => {
     const inBase = tensor.base!;
     return {
@@ -90,7 +91,7 @@ export function planMerge({ request, base, tasks }: PlanInput): MergePlan {
       tasks: tensor.tasks.map((task) => task!),
       statistics: fitted?.ofTensor.get(tensor.name),
       output: outputDtype(inBase),
-      program: method.program(request.method, methodTensors[k]!, context),
+      program: programOf(methodTensors[k]!),
     };
   });
 

@@ -1,7 +1,6 @@
 import { z } from 'zod';
-import { globMatcher, globPattern } from '../globs.js';
+import { firstMatch, globPattern } from '../globs.js';
 import { coefficient, ofTask, strangers } from './by-task.js';
-import { density } from './ties.js';
 import { defineMethod } from './types.js';
 
 /** As many as layers of Task Arithmetic. */
@@ -25,7 +24,7 @@ export const adamerging = defineMethod({
         'For each task by name one coefficient, or one for each tensor by its name or a pattern: a name counts before patterns, of which the first that matches counts.',
       ),
     trimmed: z
-      .strictObject({ density: density.default(0.2) })
+      .strictObject({ density: z.number().positive().max(1).default(0.2) })
       .optional()
       .describe(
         'AdaMerging++: task vectors are trimmed, and what is against the elected sign is left out, as in TIES.',
@@ -37,7 +36,8 @@ export const adamerging = defineMethod({
       const own = ofTask(coefficients, task);
       if (own === undefined) problems.push(`coefficients lacks task ${task}`);
       else {
-        const open = tensors.filter(({ name }) => coefficientOf(own, name) === undefined);
+        const find = coefficientOf(own);
+        const open = tensors.filter(({ name }) => find(name) === undefined);
         const more = open.length > 1 ? ` and ${open.length - 1} more` : '';
         if (open[0]) problems.push(`coefficients of ${task} have none for tensor ${open[0].name}${more}`);
       }
@@ -45,19 +45,24 @@ export const adamerging = defineMethod({
     return problems;
   },
   /** W_pre + Σ λ_t·τ_t. */
-  program({ coefficients, trimmed }, { name }, { tasks }) {
-    const lambdas = tasks.map((task) => coefficientOf(ofTask(coefficients, task) ?? {}, name) ?? 0);
-    if (trimmed === undefined) return { kind: 'linear', of: 'task_vectors', coefficients: lambdas, divisor: 1 };
-    return {
-      kind: 'rule',
-      trim: { scope: 'model', keeps: 'official', density: trimmed.density },
-      merge: { kind: 'ties', weights: lambdas, weighted: 'after', zero: 'majority', per: 'none', lambda: 1 },
+  program({ coefficients, trimmed }, { tasks }) {
+    const finders = tasks.map((task) => coefficientOf(ofTask(coefficients, task) ?? {}));
+    return ({ name }) => {
+      const lambdas = finders.map((find) => find(name) ?? 0);
+      if (trimmed === undefined) return { kind: 'linear', of: 'task_vectors', coefficients: lambdas, divisor: 1 };
+      return {
+        kind: 'rule',
+        trim: { scope: 'model', keeps: 'official', density: trimmed.density },
+        merge: { kind: 'ties', weights: lambdas, weighted: 'after', zero: 'majority', per: 'none', lambda: 1 },
+      };
     };
   },
 });
 
-function coefficientOf(of: Coefficients, tensor: string): number | undefined {
-  if (typeof of === 'number') return of;
-  const named = ofTask(of, tensor);
-  return named ?? Object.entries(of).find(([pattern]) => globMatcher([pattern])(tensor))?.[1];
+/** A task's coefficient of each tensor, by its name or by the first pattern that matches. */
+function coefficientOf(of: Coefficients): (tensor: string) => number | undefined {
+  if (typeof of === 'number') return () => of;
+  const values = Object.values(of);
+  const find = firstMatch(Object.keys(of));
+  return (tensor) => ofTask(of, tensor) ?? values[find(tensor)];
 }

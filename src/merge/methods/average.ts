@@ -27,9 +27,9 @@ export const average = defineMethod({
   }),
   check: ({ weights }, { tasks }) => checkWeights(weights, tasks),
   /** Σ w_t·W_t / Σ w_t, summed in the order of the tasks. */
-  program({ weights = {} }, _tensor, { tasks }) {
+  program({ weights = {} }, { tasks }) {
     const coefficients = tasks.map((name) => Math.fround(ofTask(weights, name) ?? 1));
     const divisor = coefficients.reduce((sum, weight) => sum + weight, 0);
-    return { kind: 'linear', of: 'weights', coefficients, divisor };
+    return () => ({ kind: 'linear', of: 'weights', coefficients, divisor });
   },
 });

@@ -40,18 +40,21 @@ export const dare = defineMethod({
   }),
   check: ({ inner }, context, tensors) => INNER[inner.type].check(inner, context, tensors),
   statistics: ({ inner }) => INNER[inner.type].statistics?.(inner),
-  program({ drop_rate, rescale, seed, inner }, tensor, context) {
-    const keys = context.tasks.map((task) => dropKey(seed, task, tensor.name));
-    const drop: DropProgram = { keys, keep: 1 - drop_rate, rescale };
-    const program = INNER[inner.type].program(inner, tensor, context);
-    switch (program.kind) {
-      case 'linear':
-        return { kind: 'rule', drop, merge: program };
-      case 'emr':
-        throw new TypeError('EMR-Merging is no inner method');
-      default:
-        return { ...program, drop };
-    }
+  program({ drop_rate, rescale, seed, inner }, context) {
+    const ofInner = INNER[inner.type].program(inner, context);
+    return (tensor) => {
+      const keys = context.tasks.map((task) => dropKey(seed, task, tensor.name));
+      const drop: DropProgram = { keys, keep: 1 - drop_rate, rescale };
+      const program = ofInner(tensor);
+      switch (program.kind) {
+        case 'linear':
+          return { kind: 'rule', drop, merge: program };
+        case 'emr':
+          throw new TypeError('EMR-Merging is no inner method');
+        default:
+          return { ...program, drop };
+      }
+    };
   },
 });
 

@@ -28,5 +28,7 @@ export const emr = defineMethod({
       .describe('What a reconstruction uses: W_pre + u, W_pre + M⊙u, or all three (`rescale`, the default).'),
   }),
   check: () => [],
-  program: ({ zero_sign }) => ({ kind: 'emr', zeroSign: zero_sign }),
+  program:
+    ({ zero_sign }) =>
+    () => ({ kind: 'emr', zeroSign: zero_sign }),
 });

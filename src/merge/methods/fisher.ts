@@ -34,8 +34,8 @@ export const fisher = defineMethod({
   check: ({ weights }, { tasks }) => checkWeights(weights, tasks),
   statistics: ({ statistics }) => ({ kind: 'diagonal', of: statistics }),
   /** Σ c_t·F_t·W_t / Σ c_t·F_t. */
-  program({ floor, normalise, weights = {} }, _tensor, { tasks }) {
+  program({ floor, normalise, weights = {} }, { tasks }) {
     const coefficients = tasks.map((name) => (ofTask(weights, name) ?? 1) / tasks.length);
-    return { kind: 'rule', merge: { kind: 'fisher', coefficients, floor, normalise } };
+    return () => ({ kind: 'rule', merge: { kind: 'fisher', coefficients, floor, normalise } });
   },
 });

@@ -27,13 +27,15 @@ export const regmean = defineMethod({
   check: () => [],
   statistics: ({ statistics }) => ({ kind: 'gram', of: statistics }),
   /** (Σ G_t)⁻¹ Σ G_t·W_tᵀ where there are Gram matrices, else the mean of W_t. */
-  program({ reduce, square }, { shape, statistic }, { tasks }) {
-    if (statistic === undefined) {
-      return { kind: 'linear', of: 'weights', coefficients: tasks.map(() => 1), divisor: tasks.length };
-    }
-    const [rows, columns] = [shape[0]!, shape[1]!];
-    const inputs = statistic[0]!;
-    const orientation = rows === columns ? square : inputs === columns ? 'out_in' : 'in_out';
-    return { kind: 'regmean', inputs, outputs: orientation === 'out_in' ? rows : columns, orientation, reduce };
-  },
+  program:
+    ({ reduce, square }, { tasks }) =>
+    ({ shape, statistic }) => {
+      if (statistic === undefined) {
+        return { kind: 'linear', of: 'weights', coefficients: tasks.map(() => 1), divisor: tasks.length };
+      }
+      const [rows, columns] = [shape[0]!, shape[1]!];
+      const inputs = statistic[0]!;
+      const orientation = rows === columns ? square : inputs === columns ? 'out_in' : 'in_out';
+      return { kind: 'regmean', inputs, outputs: orientation === 'out_in' ? rows : columns, orientation, reduce };
+    },
 });

@@ -15,7 +15,7 @@ const OF_DIALECT: Record<Dialect, Omit<TrimProgram, 'density'> & Pick<TiesProgra
 
 const LAMBDA: Record<Dialect, number> = { official: 1, vision: 0.3, mergekit: 1, peft: 1 };
 
-export const density = z.number().min(0).max(1);
+const density = z.number().min(0).max(1);
 
 export const ties = defineMethod({
   title: 'TIES-Merging: trim, elect sign, disjoint merge',
@@ -41,12 +41,13 @@ export const ties = defineMethod({
     if (dialect === 'official' || dialect === 'vision') return [`weights are not known to the dialect ${dialect}`];
     return strangers('weights', weights, tasks);
   },
-  program({ dialect, density, lambda = LAMBDA[dialect], weights = {} }, _tensor, { tasks }) {
+  program({ dialect, density, lambda = LAMBDA[dialect], weights = {} }, { tasks }) {
     const { scope, keeps, ...merge } = OF_DIALECT[dialect];
-    return {
+    const ofTasks = tasks.map((name) => ofTask(weights, name) ?? 1);
+    return () => ({
       kind: 'rule',
       trim: { scope, keeps, density },
-      merge: { kind: 'ties', weights: tasks.map((name) => ofTask(weights, name) ?? 1), lambda, ...merge },
-    };
+      merge: { kind: 'ties', weights: ofTasks, lambda, ...merge },
+    });
   },
 });

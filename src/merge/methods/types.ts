@@ -110,7 +110,8 @@ export interface Method<S extends z.ZodObject = z.ZodObject> {
   /** What of the parameters does not fit these tasks and tensors, as sentences; none if all is well. */
   check(params: z.output<S>, context: MethodContext, tensors: readonly MethodTensor[]): string[];
   statistics?(params: z.output<S>): Statistics | undefined;
-  program(params: z.output<S>, tensor: MethodTensor, context: MethodContext): TileProgram;
+  /** Of each tensor; what does not depend on the tensor is made once. */
+  program(params: z.output<S>, context: MethodContext): (tensor: MethodTensor) => TileProgram;
 }
 
 /** Keeps the parameter type of one method's file; the registry sees the general one. */

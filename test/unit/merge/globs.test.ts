@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { globMatcher, globPattern } from '../../../src/merge/globs.js';
+import { EmrError } from '../../../src/errors.js';
+import { firstMatch, globMatcher, globPattern } from '../../../src/merge/globs.js';
 
 const MATCHES: [pattern: string, name: string, expected: boolean][] = [
   ['head', 'head', true],
@@ -79,4 +80,34 @@ test('no pattern makes a name take long', () => {
   ]) {
     assert.equal(globMatcher([pattern])(name), !pattern.endsWith('b'), 'within the time of a test, or never');
   }
+});
+
+test('the first pattern that matches is found, whether it has wildcards or not', () => {
+  const patterns = ['layers.1.w', 'layers.*', 'layers.0.w', 'head', '*', 'head', 'tail'];
+  const find = firstMatch(patterns);
+  for (const [name, expected] of Object.entries({ 'layers.1.w': 0, 'layers.0.w': 1, head: 3, tail: 4 })) {
+    assert.equal(find(name), expected, name);
+  }
+  const part = fc.constantFrom('a', 'b', '*', '?', '\\*', '{a,b}');
+  const pattern = fc.array(part, { minLength: 1, maxLength: 4 }).map((parts) => parts.join(''));
+  const name = fc.array(fc.constantFrom('a', 'b', '*'), { maxLength: 4 }).map((parts) => parts.join(''));
+  fc.assert(
+    fc.property(fc.array(pattern, { maxLength: 6 }), name, (all, text) => {
+      assert.equal(
+        firstMatch(all)(text),
+        all.findIndex((one) => globMatcher([one])(text)),
+      );
+    }),
+  );
+});
+
+test('10,000 exact patterns on 20,000 names are looked up; many stars on long names are refused', () => {
+  const names = Array.from({ length: 20_000 }, (_, i) => `layers.${i}.weight`);
+  const find = firstMatch(names.slice(0, 10_000));
+  assert.equal(names.filter((name) => find(name) >= 0).length, 10_000);
+  const hostile = firstMatch(Array.from({ length: 256 }, (_, i) => `${'*a'.repeat(120)}${i}`));
+  assert.throws(
+    () => names.map((name) => hostile('a'.repeat(900) + name)),
+    (error: unknown) => error instanceof EmrError && error.code === 'invalid_request',
+  );
 });
