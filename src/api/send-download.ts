@@ -50,11 +50,12 @@ const SINGLE_RANGE = /^bytes=(?:(\d+)-(\d*)|-(\d+))$/i;
 
 /** Start and end (exclusive) of the one range that is asked for; undefined for the whole file. */
 function requestedRange(
-  { headers }: FastifyRequest,
+  { headers, method }: FastifyRequest,
   etag: string,
   bytes: number,
 ): { start: number; end: number } | 'unsatisfiable' | undefined {
-  if (headers.range === undefined) return undefined;
+  // RFC 9110, 14.2: ranges are of GET alone; HEAD says what the whole file has.
+  if (method !== 'GET' || headers.range === undefined) return undefined;
   // A date could only match a Last-Modified, which we do not send: then, as for another tag, the whole file.
   const ifRange = headers['if-range'];
   if (ifRange !== undefined && ifRange !== etag) return undefined;

@@ -60,12 +60,9 @@ for (const [kind, path] of Object.entries(KINDS)) {
     );
   });
 
-  test(`${kind}: HEAD has the headers of GET and no body`, async () => {
-    for (const headers of [{}, { range: 'bytes=1-3' }]) {
-      const [head, get] = await Promise.all([
-        server.call('HEAD', path, { headers }),
-        server.call('GET', path, { headers }),
-      ]);
+  test(`${kind}: HEAD has the headers of GET and no body, also of a range, which is of GET alone`, async () => {
+    for (const headers of [{}, { range: 'bytes=1-3' }, { range: `bytes=${size}-` }]) {
+      const [head, get] = await Promise.all([server.call('HEAD', path, { headers }), server.call('GET', path)]);
       await get.arrayBuffer();
       const of = (response: Response) =>
         [...response.headers].filter(([name]) => !['date', 'connection', 'keep-alive'].includes(name));
@@ -84,8 +81,6 @@ for (const [kind, path] of Object.entries(KINDS)) {
       const response = await fetchRange(path, range);
       assert.equal(response.headers.get('content-range'), `bytes */${size}`, range);
       await problemOf(response, 'invalid_range', 416, server.dataDir);
-      const head = await server.call('HEAD', path, { headers: { range } });
-      assert.equal(head.status, 416);
     }
   });
 
