@@ -68,7 +68,11 @@ export const ERRORS = {
   merge_ended: { status: 409, retry: false, title: 'The merge has already ended' },
   merge_conflict: { status: 422, retry: false, title: 'The checkpoints cannot be merged as asked' },
   statistics_mismatch: { status: 422, retry: false, title: 'Statistics do not fit the tensors that are merged' },
-  invalid_statistic: { status: 422, retry: false, title: 'A statistic is NaN, infinite or negative' },
+  invalid_statistic: {
+    status: 422,
+    retry: false,
+    title: 'A statistic is NaN, infinite or negative, or no Gram matrix',
+  },
   singular_gram: { status: 422, retry: false, title: 'The Gram matrices of a linear layer are singular' },
   not_for_this_method: { status: 409, retry: false, title: 'The method of this merge has no such output' },
   non_finite_weight: { status: 422, retry: false, title: 'A weight is NaN or infinite' },

@@ -70,6 +70,7 @@ export async function solveTensor(program: SolveProgram, tensor: TileTensor, rea
     const slot = 1 + grams.length + t;
     const gram = wideOf(await load(slot, input, inputs * inputs), input.dtype);
     requireFinite(gram, (index) => faultError({ kind: 'statistic', input: t + 1, index }, tensor.name, 0));
+    requireSymmetric(gram, inputs, t + 1, tensor.name);
     const weight = await floats(1 + t);
     if (base) {
       for (let i = 0; i < weight.length; i++) weight[i] = weight[i]! - base[i]!;
@@ -93,6 +94,24 @@ function wideOf(bytes: Uint8Array, dtype: TileInput['dtype']): Float64Array | Fl
   const values = new Float32Array(bytes.byteLength / DTYPE_BYTES[dtype]);
   decode(bytes, dtype, values);
   return values;
+}
+
+/**
+ * XᵀX is symmetric but for rounding, to 8 bits of precision at worst (BF16), which is small beside √(g_ii·g_jj). What is
+ * not is no Gram matrix, and of another the solution would silently be that of its lower triangle.
+ */
+const MAX_ASYMMETRY = 0.01;
+
+function requireSymmetric(gram: Float64Array | Float32Array, d: number, input: number, tensor: string): void {
+  for (let i = 1; i < d; i++) {
+    for (let j = 0; j < i; j++) {
+      const difference = Math.abs(gram[i * d + j]! - gram[j * d + i]!);
+      const scale = Math.sqrt(Math.abs(gram[i * d + i]! * gram[j * d + j]!));
+      if (difference <= MAX_ASYMMETRY * scale) continue;
+      const facts = { input, tensor, index: i * d + j, statistic: true };
+      throw new EmrError('invalid_statistic', 'A Gram matrix is not symmetric.', facts);
+    }
+  }
 }
 
 function requireFinite(values: Float32Array | Float64Array, error: (index: number) => EmrError): void {

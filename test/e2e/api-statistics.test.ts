@@ -28,6 +28,7 @@ const bad: Record<string, TestTensor[]> = {
   'gram-wide': [f32('w', new Array(25).fill(1), [5, 5])],
   'gram-outputs': [f32('w', [1, 0, 0, 0, 1, 0, 0, 0, 1], [3, 3])],
   'gram-nan': [f32('w', [1, 0, Number.NaN, 1], [2, 2])],
+  'gram-skewed': [f32('w', [1, 0.5, 0, 4], [2, 2])],
   'gram-zero': [f32('w', [1, 0, 0, 0], [2, 2])],
   unrelated: [f32('other', [1], [1, 1])],
 };
@@ -148,6 +149,11 @@ test('what the values of statistics show ends the merge, named, and leaves no ar
       request('regmean', 'gram-one', 'bad-gram-nan'),
       'invalid_statistic',
       { checkpoint: 'bad-gram-nan', tensor: 'w', index: 2 },
+    ],
+    [
+      request('regmean', 'gram-one', 'bad-gram-skewed'),
+      'invalid_statistic',
+      { checkpoint: 'bad-gram-skewed', task: 't2', tensor: 'w', index: 2 },
     ],
     [request('regmean', 'bad-gram-zero', 'bad-gram-zero'), 'singular_gram', { tensor: 'w', row: 1 }],
   ];
