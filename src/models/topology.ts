@@ -1,3 +1,4 @@
+import { shown } from '../checkpoint/safetensors-entries.js';
 import { EmrError } from '../errors.js';
 
 /** The file of a checkpoint's folder that makes it a model which runs. */
@@ -33,14 +34,33 @@ export function parseTopology(bytes: Uint8Array, owner: string): Topology {
   if (typeof field(json, 'class_name') !== 'string' || typeof config !== 'object' || config === null) {
     throw refuse('is no LayersModel: it has no class_name and config. (A GraphModel cannot be trained or merged.)');
   }
-  return { json: json as object, inputShape: inputShapeOf(config) };
+  const twice = repeatedName(json);
+  if (twice !== undefined) throw refuse(`has two layers named ${shown(twice)}.`);
+  return { json: json as object, inputShape: inputShapeOf(json) };
+}
+
+/** A name that two layers of one model have: TensorFlow.js would take the last for both. Models within are looked at too. */
+function repeatedName(model: unknown): string | undefined {
+  const seen = new Set<unknown>();
+  for (const layer of layersOf(model)) {
+    const name = field(field(layer, 'config'), 'name') ?? field(layer, 'name');
+    if (typeof name === 'string' && seen.has(name)) return name;
+    seen.add(name);
+    const within = repeatedName(layer);
+    if (within !== undefined) return within;
+  }
+  return undefined;
+}
+
+function layersOf(model: unknown): readonly unknown[] {
+  const config = field(model, 'config');
+  const layers = Array.isArray(config) ? config : field(config, 'layers');
+  return Array.isArray(layers) ? layers : [];
 }
 
 /** Every layer may name the shape that it takes; that of the only layer that does is the model's. */
-function inputShapeOf(config: object): Topology['inputShape'] {
-  const layers = Array.isArray(config) ? config : field(config, 'layers');
-  if (!Array.isArray(layers)) return undefined;
-  const shapes = layers.flatMap((layer) => {
+function inputShapeOf(model: unknown): Topology['inputShape'] {
+  const shapes = layersOf(model).flatMap((layer) => {
     const shape = field(field(layer, 'config'), 'batch_input_shape');
     return Array.isArray(shape) ? [shape.slice(1)] : [];
   });

@@ -152,6 +152,19 @@ test('what headers tell is refused before the job is accepted', async () => {
       ...bare,
       'model.json': Buffer.from(`{"class_name":"Model","config":${'['.repeat(1e6)}${']'.repeat(1e6)}}`),
     },
+    twins: {
+      ...bare,
+      'model.json': topology(layer('Linear', { name: 'l', units: 2 }), layer('Linear', { name: 'l' })),
+    },
+    'twins-within': {
+      ...bare,
+      'model.json': topology(
+        layer('Sequential', {
+          name: 'inner',
+          layers: [layer('Linear', { name: 'l' }), layer('Linear', { name: 'l' })],
+        }),
+      ),
+    },
     'large-topology': { ...bare, 'model.json': Buffer.alloc(4 * 2 ** 20 + 1, ' ') },
     'no-x': datasetFolder([{ ...inputs(2), name: 'pixels' }, labels(1, 2)]),
     'no-y': datasetFolder([inputs(2)]),
@@ -171,6 +184,8 @@ test('what headers tell is refused before the job is accepted', async () => {
     ['model_invalid', 422, evaluate('data', 'not-json')],
     ['model_invalid', 422, evaluate('data', 'no-topology')],
     ['model_invalid', 422, evaluate('data', 'deep')],
+    ['model_invalid', 422, evaluate('data', 'twins')],
+    ['model_invalid', 422, evaluate('data', 'twins-within')],
     ['model_too_large', 422, evaluate('data', 'large-topology')],
     ['dataset_invalid', 422, evaluate('no-x')],
     ['dataset_invalid', 422, evaluate('no-y')],
@@ -215,7 +230,8 @@ const layer = (class_name: string, config: Json, first = false) => ({
   config: { ...config, ...(first ? { batch_input_shape: [null, 2] } : {}) },
 });
 /** A layer `out` that is called on the output of another. */
-const circle = (on: string) =>
+const circle = (on: string) => functional([[[on, 0, 0, {}]]]);
+const functional = (inbound_nodes: unknown[], output = 'out') =>
   Buffer.from(
     JSON.stringify({
       class_name: 'Model',
@@ -223,10 +239,10 @@ const circle = (on: string) =>
         name: 'm',
         layers: [
           { ...layer('InputLayer', { name: 'in' }, true), name: 'in', inbound_nodes: [] },
-          { ...layer('Linear', { name: 'out', units: 2 }), name: 'out', inbound_nodes: [[[on, 0, 0, {}]]] },
+          { ...layer('Linear', { name: 'out', units: 2 }), name: 'out', inbound_nodes },
         ],
         input_layers: [['in', 0, 0]],
-        output_layers: [['out', 0, 0]],
+        output_layers: [[output, 0, 0]],
       },
     }),
   );
@@ -281,6 +297,9 @@ test('what only the model tells fails the job with its code', async () => {
     ),
     circle: model(circle('out'), weights(2, 2)),
     absent: model(circle('nothing'), weights(2, 2)),
+    alone: model(functional([]), weights(2, 2)),
+    elsewhere: model(functional([[['in', 0, 0, {}]]], 'nobody'), weights(2, 2)),
+    disconnected: model(functional([[['in', 7, 0, {}]]]), weights(2, 2)),
     nested: model(topology(layer('Linear', { name: 'out', units: 2 })), weights(2, 2)),
     single: model(topology(out(1)), weights(1, 2)),
     sigmoid: model(topology(out(2), layer('Activation', { name: 'a', activation: 'sigmoid' })), weights(2, 2)),
@@ -301,6 +320,9 @@ test('what only the model tells fails the job with its code', async () => {
     ['model_too_large', 'buried', 'pair', /Layer r /],
     ['model_invalid', 'circle', 'pair', /wait for/],
     ['model_invalid', 'absent', 'pair', /wait for/],
+    ['model_invalid', 'alone', 'pair', /No inbound_nodes: out/],
+    ['model_invalid', 'elsewhere', 'pair', /there is not/],
+    ['model_invalid', 'disconnected', 'pair', /wait for/],
     ['model_invalid', 'nested', 'pair', /inputShape/],
     ['model_invalid', 'single', 'pair', /classifier/],
     ['model_invalid', 'sigmoid', 'pair', /sigmoid/],

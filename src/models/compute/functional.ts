@@ -18,7 +18,12 @@ class Functional extends tfl.LayersModel {
   ): T {
     if (!Array.isArray(config.layers)) return tfl.LayersModel.fromConfig(cls, config, ...rest);
     const layers = passesOver(config.layers) as tf.serialization.ConfigDictArray;
-    return tfl.LayersModel.fromConfig(cls, { ...config, layers }, ...rest);
+    try {
+      return tfl.LayersModel.fromConfig(cls, { ...config, layers }, ...rest);
+    } catch (error) {
+      const isUnexplained = error instanceof TypeError || (error instanceof Error && error.message === '');
+      throw isUnexplained ? unconnected(config.layers) : error;
+    }
   }
 }
 
@@ -29,6 +34,17 @@ class Functional3 extends Functional {
 
 for (const model of [Functional, Functional3]) {
   tf.serialization.registerClass(model as unknown as tf.serialization.SerializableConstructor<tfl.LayersModel>);
+}
+
+/** Where TensorFlow.js asserts without a message, or reads of undefined: an output that no call has made. */
+function unconnected(layers: readonly unknown[]): Error {
+  // TensorFlow.js has changed the spelling of the keys by now.
+  const named = layers as readonly { name?: unknown; className?: unknown; inboundNodes?: unknown }[];
+  const alone = named.filter(({ className, inboundNodes }) => {
+    return className !== 'InputLayer' && !(Array.isArray(inboundNodes) && inboundNodes.length > 0);
+  });
+  const names = alone.map(({ name }) => String(name)).join(', ');
+  return new Error(names === '' ? 'An input or output is of a call that there is not.' : `No inbound_nodes: ${names}.`);
 }
 
 function passesOver(layers: readonly unknown[]): Iterable<unknown> {
