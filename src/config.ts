@@ -1,4 +1,6 @@
 import { z } from 'zod';
+import { networkList } from './outbound/addresses.js';
+import { type AllowedHost, parseAllowedHost } from './outbound/hosts.js';
 import { parseStoreUrl } from './store/open.js';
 import type { StoreConfig } from './store/types.js';
 
@@ -13,6 +15,19 @@ const list = z
   )
   .default([]);
 const optional = z.string().min(1).optional();
+
+/** Each entry through `parse`, whose Error is the message. */
+const listOf = <T>(parse: (entry: string) => T) =>
+  list.transform((entries, context) =>
+    entries.flatMap((entry) => {
+      try {
+        return [parse(entry)];
+      } catch (error) {
+        context.addIssue((error as Error).message);
+        return [];
+      }
+    }),
+  );
 
 /** The environment of a process; every variable is optional. The only place where it is read. */
 const environment = z.object({
@@ -34,6 +49,13 @@ const environment = z.object({
     .int()
     .min(1)
     .default(2 ** 40),
+  /** Whom this program may call because a client asked for it; nobody, unless it is said here. */
+  EMR_OUTBOUND_HOSTS: listOf(parseAllowedHost),
+  /** Networks of such hosts, as CIDR, that are called although they are not public. */
+  EMR_OUTBOUND_NETWORKS: listOf((network) => {
+    networkList([network]);
+    return network;
+  }),
   /** From SIGTERM to the end of the process, at most; a supervisor's own limit must be longer. */
   EMR_GRACE_SECONDS: z.coerce.number().min(1).max(3600).default(30),
   /** Half of this and up to this again pass before the merge of a dead worker is taken up by another. */
@@ -52,6 +74,7 @@ export interface Config {
   readonly apiKeys: readonly string[];
   readonly fileRoots: readonly string[];
   readonly maxUploadBytes: number;
+  readonly outbound: { readonly hosts: readonly AllowedHost[]; readonly networks: readonly string[] };
   readonly graceMs: number;
   readonly lockMs: number;
   readonly reconcileMs: number;
@@ -80,6 +103,7 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
     apiKeys: e.EMR_API_KEYS,
     fileRoots: e.EMR_FILE_ROOTS,
     maxUploadBytes: e.EMR_MAX_UPLOAD_BYTES,
+    outbound: { hosts: e.EMR_OUTBOUND_HOSTS, networks: e.EMR_OUTBOUND_NETWORKS },
     graceMs: 1000 * e.EMR_GRACE_SECONDS,
     lockMs: 1000 * e.EMR_LOCK_SECONDS,
     reconcileMs: 1000 * e.EMR_RECONCILE_SECONDS,

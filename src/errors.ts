@@ -90,6 +90,9 @@ export const ERRORS = {
   model_output: { status: 422, retry: false, title: 'The model puts out numbers that are not finite' },
   dataset_invalid: { status: 422, retry: false, title: 'The data set does not fit what is asked of it' },
   label_out_of_range: { status: 422, retry: false, title: 'A label is no class of the model' },
+  // Calls to other servers
+  outbound_not_allowed: { status: 403, retry: false, title: 'The address is not one that this server calls' },
+  outbound_failed: { status: 502, retry: true, title: 'The other server gave no answer' },
   // The machine
   disk_full: { status: 507, retry: true, title: 'The store has no room left' },
   store_unavailable: { status: 503, retry: true, title: 'The object store does not answer' },

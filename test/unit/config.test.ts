@@ -70,3 +70,22 @@ test('every variable at fault is named at once', () => {
   assert.throws(() => readConfig({ S3_CHECKSUMS: 'never' }), /S3_CHECKSUMS/);
   assert.throws(() => readConfig({ EMR_STORE: 'ftp://x' }));
 });
+
+test('hosts and networks that may be called are checked at the start, each by name', () => {
+  assert.deepEqual(readConfig({}).outbound, { hosts: [], networks: [] });
+  const { outbound } = readConfig({ EMR_OUTBOUND_HOSTS: 'a.test, *.b.test:8443', EMR_OUTBOUND_NETWORKS: '10.0.0.0/8' });
+  assert.deepEqual(
+    outbound.hosts.map(({ hostname, wildcard }) => [hostname, wildcard]),
+    [
+      ['a.test', false],
+      ['b.test', true],
+    ],
+  );
+  assert.deepEqual(outbound.networks, ['10.0.0.0/8']);
+  const wrong = { EMR_OUTBOUND_HOSTS: 'a.test,b.test/path,c d', EMR_OUTBOUND_NETWORKS: '10.0.0.0' };
+  assert.throws(
+    () => readConfig(wrong),
+    (error: Error) =>
+      ['b.test/path', 'c d', '10.0.0.0', ...Object.keys(wrong)].every((part) => error.message.includes(part)),
+  );
+});
