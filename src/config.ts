@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { VERIFY_MODES, type VerifyMode } from './merge/verify-inputs.js';
 import { networkList } from './outbound/addresses.js';
 import { type AllowedHost, parseAllowedHost } from './outbound/hosts.js';
 import { parseStoreUrl } from './store/open.js';
@@ -56,6 +57,8 @@ const environment = z.object({
     networkList([network]);
     return network;
   }),
+  /** Which inputs of a merge are hashed and compared with their record, beside being read. */
+  EMR_VERIFY: z.enum(VERIFY_MODES).default('sampled'),
   /** From SIGTERM to the end of the process, at most; a supervisor's own limit must be longer. */
   EMR_GRACE_SECONDS: z.coerce.number().min(1).max(3600).default(30),
   /** Half of this and up to this again pass before the merge of a dead worker is taken up by another. */
@@ -75,6 +78,7 @@ export interface Config {
   readonly fileRoots: readonly string[];
   readonly maxUploadBytes: number;
   readonly outbound: { readonly hosts: readonly AllowedHost[]; readonly networks: readonly string[] };
+  readonly verify: VerifyMode;
   readonly graceMs: number;
   readonly lockMs: number;
   readonly reconcileMs: number;
@@ -104,6 +108,7 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
     fileRoots: e.EMR_FILE_ROOTS,
     maxUploadBytes: e.EMR_MAX_UPLOAD_BYTES,
     outbound: { hosts: e.EMR_OUTBOUND_HOSTS, networks: e.EMR_OUTBOUND_NETWORKS },
+    verify: e.EMR_VERIFY,
     graceMs: 1000 * e.EMR_GRACE_SECONDS,
     lockMs: 1000 * e.EMR_LOCK_SECONDS,
     reconcileMs: 1000 * e.EMR_RECONCILE_SECONDS,

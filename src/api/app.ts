@@ -16,6 +16,7 @@ import { methodRoutes } from './routes/methods.js';
 import { modelRoutes } from './routes/models.js';
 import { reportRoutes } from './routes/reports.js';
 import { uploadRoutes } from './routes/uploads.js';
+import { verifyRoutes } from './routes/verify.js';
 import type { Api } from './types.js';
 
 /** JSON bodies: a merge of 256 tasks with all its patterns is well below. Uploads have their own limit. */
@@ -64,6 +65,7 @@ export async function buildApp({ services, logger, version }: AppOptions): Promi
     mergeRoutes,
     reportRoutes,
     modelRoutes,
+    verifyRoutes,
     batchRoutes,
     jobRoutes,
     methodRoutes,

@@ -1,3 +1,6 @@
+/** The folders of a namespace that the service keeps; a test compares them with the keys below. */
+const OWN_FOLDERS = /^(checkpoints|merges|jobs|batches|merge-names)(\/|$)/;
+
 /** Where facts and bytes lie in the store: the one place that spells keys. See docs/design.md, "Store layout". */
 export const keys = {
   checkpoints: (ns: string) => `${ns}/checkpoints/`,
@@ -7,6 +10,8 @@ export const keys = {
   upload: (ns: string, name: string, upload: string) => `${ns}/checkpoints/${name}/u/${upload}/`,
   /** Whether a key is that of an uploaded file: nobody else writes there, and nothing is written there twice. */
   isUploaded: (key: string) => /^[^/]+\/checkpoints\/[^/]+\/u\//.test(key),
+  /** Whether a folder of a namespace, or one below it, is the service's own. */
+  isOwn: (folder: string) => OWN_FOLDERS.test(folder),
   merges: (ns: string) => `${ns}/merges/`,
   merge: (ns: string, id: string) => `${ns}/merges/${id}/`,
   attempts: (ns: string, id: string) => `${ns}/merges/${id}/a/`,

@@ -1,12 +1,13 @@
-import { createHash } from 'node:crypto';
 import { realpath, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { EmrError } from '../errors.js';
 import { checkFileName } from '../names.js';
 import { createFileStore } from '../store/fs.js';
-import type { ObjectReader, Store } from '../store/types.js';
+import { hashAll } from '../store/hash.js';
+import type { Store } from '../store/types.js';
 import type { Ingest, IngestFile } from './ingest.js';
+import { keys } from './keys.js';
 import type { CheckpointRecord, FileLocation } from './records.js';
 
 export interface RegisterOptions {
@@ -50,7 +51,7 @@ async function resolveSource(store: Store, roots: readonly string[], namespace: 
   if (uri.startsWith('store:')) {
     const folder = uri.slice('store:'.length).replace(/\/+$/, '');
     // Below these, deleting a checkpoint or a merge would take the registered files away.
-    if (folder === '' || /^(checkpoints|merges|merge-names|batches)(\/|$)/.test(folder)) {
+    if (folder === '' || keys.isOwn(folder)) {
       throw new EmrError('source_not_allowed', 'Name a folder of the store that the service does not keep itself.', {
         uri,
       });
@@ -89,15 +90,4 @@ async function resolveFolder(roots: readonly string[], uri: string): Promise<Sou
     };
   }
   throw refused;
-}
-
-async function hashAll(reader: ObjectReader): Promise<string> {
-  const hash = createHash('sha256');
-  const chunk = Buffer.allocUnsafe(4 * 2 ** 20);
-  for (let done = 0; done < reader.bytes; done += chunk.byteLength) {
-    const part = chunk.subarray(0, Math.min(chunk.byteLength, reader.bytes - done));
-    await reader.read(part, done);
-    hash.update(part);
-  }
-  return hash.digest('hex');
 }

@@ -12,6 +12,8 @@ import { type MergePlan, planMerge } from './plan.js';
 import { statisticsOf } from './registry.js';
 import { runMerge } from './run.js';
 import type { TileThreads } from './tile-threads.js';
+import { together } from './together.js';
+import { filesToVerify, type VerifyMode, verifyInputs } from './verify-inputs.js';
 
 export interface ExecuteOptions {
   readonly store: Store;
@@ -20,6 +22,7 @@ export interface ExecuteOptions {
   readonly merges: MergeCatalog;
   readonly tileThreads: TileThreads;
   readonly threads: number | undefined;
+  readonly verify: VerifyMode;
   readonly now: () => number;
 }
 
@@ -74,16 +77,21 @@ async function runAttempt(
 ): Promise<boolean> {
   const started = options.now();
   const plan = await planOf(options.checkpoints, namespace, fact);
-  const artifacts = await runMerge({
+  const run = {
     plan,
     store: options.store,
     sources: options.sources,
     tileThreads: options.tileThreads,
     prefix: keys.attempt(namespace, fact.id, attempt),
     threads: options.threads,
-    signal,
     onProgress: progress,
-  });
+  };
+  // Beside the merge, whose threads leave this one idle enough.
+  const [artifacts] = await together(
+    signal,
+    (stop) => runMerge({ ...run, signal: stop }),
+    (stop) => verifyInputs(options.sources, filesToVerify(plan, options.verify, fact.id), stop),
+  );
   signal.throwIfAborted();
   // Someone may have ended or deleted the merge meanwhile without reaching this process.
   const open = (await options.merges.outcome(namespace, fact.id)).state === 'open';

@@ -88,6 +88,7 @@ test('a folder of the store is registered, but none that the service keeps', asy
     'store:merges',
     'store:merge-names',
     'store:batches',
+    'store:jobs',
   ]) {
     await server.refuse('source_not_allowed', 403, 'POST', '/v1/checkpoints', register('kept', uri));
   }

@@ -1,0 +1,52 @@
+import { createHash } from 'node:crypto';
+import type { CheckpointFile, CheckpointRecord } from '../catalog/records.js';
+import type { Sources } from '../catalog/sources.js';
+import { EmrError } from '../errors.js';
+import { hashAll } from '../store/hash.js';
+import type { MergePlan } from './plan.js';
+
+export const VERIFY_MODES = ['off', 'sampled', 'full'] as const;
+export type VerifyMode = (typeof VERIFY_MODES)[number];
+
+/** `sampled` hashes every file up to this: configurations, tokenizers, small models, in well under a second each. */
+export const SMALL_FILE_BYTES = 16 * 2 ** 20;
+
+export interface InputFile {
+  readonly checkpoint: string;
+  readonly file: CheckpointFile;
+}
+
+/**
+ * Which files of a merge's inputs are hashed. A merge reads them in ranges and in no order, so hashing costs reading them
+ * once more. `sampled`: all small files, and of the large ones one, drawn by `seed`; so a merge pays for one shard, and a
+ * store that loses bytes is noticed after some merges. `full`: every file.
+ */
+export function filesToVerify(
+  { base, tasks }: { readonly base: CheckpointRecord; readonly tasks: MergePlan['tasks'] },
+  mode: VerifyMode,
+  seed: string,
+): InputFile[] {
+  if (mode === 'off') return [];
+  const records = [base, ...tasks.flatMap(({ record, statistics }) => (statistics ? [record, statistics] : [record]))];
+  const all = [...new Map(records.map((record) => [record.name, record])).values()].flatMap(({ name, files }) => {
+    return files.map((file) => ({ checkpoint: name, file }));
+  });
+  if (mode === 'full') return all;
+  const large = all.filter(({ file }) => file.bytes > SMALL_FILE_BYTES);
+  const drawn = createHash('sha256').update(seed).digest().readUIntBE(0, 6) % Math.max(1, large.length);
+  return all.filter((one) => one.file.bytes <= SMALL_FILE_BYTES || one === large[drawn]);
+}
+
+/** Hashes files one after another; `checkpoint_corrupt` names the first that is not what was recorded. */
+export async function verifyInputs(sources: Sources, files: readonly InputFile[], signal: AbortSignal): Promise<void> {
+  for (const { checkpoint, file } of files) {
+    const reader = await sources.open(file);
+    const sha256 = await hashAll(reader, signal).finally(() => reader.close());
+    if (sha256 === file.sha256) continue;
+    throw new EmrError(
+      'checkpoint_corrupt',
+      `${file.name} of checkpoint ${checkpoint} has not the bytes that were recorded: delete it and bring it again.`,
+      { checkpoint, file: file.name, expected: file.sha256, found: sha256 },
+    );
+  }
+}
