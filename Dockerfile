@@ -24,5 +24,5 @@ USER 1000:1000
 EXPOSE 8080
 HEALTHCHECK --interval=15s --timeout=5s --start-period=20s \
   CMD ["node", "-e", "fetch(`http://127.0.0.1:${process.env.PORT}/healthz`).then(({ok}) => process.exit(ok ? 0 : 1), () => process.exit(1))"]
-# HOST is not loopback, so the API refuses to start without EMR_API_KEYS.
+# HOST is not loopback, so the API refuses to start without a key.
 CMD ["node", "dist/src/main.js"]

@@ -5,7 +5,6 @@ import { type AllowedHost, parseAllowedHost } from './outbound/hosts.js';
 import { parseStoreUrl } from './store/open.js';
 import type { StoreConfig } from './store/types.js';
 
-const LOOPBACK = new Set(['127.0.0.1', '::1', 'localhost']);
 const list = z
   .string()
   .transform((text) =>
@@ -92,9 +91,6 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
   const parsed = environment.safeParse(given);
   if (!parsed.success) throw new Error(`The environment is not valid:\n${z.prettifyError(parsed.error)}`);
   const e = parsed.data;
-  if (!LOOPBACK.has(e.HOST) && e.EMR_API_KEYS.length === 0) {
-    throw new Error(`HOST=${e.HOST} is reachable from other machines: set EMR_API_KEYS, or bind to 127.0.0.1.`);
-  }
   return {
     host: e.HOST,
     port: e.PORT,

@@ -6,6 +6,12 @@ export const NAME_PATTERN = /^[A-Za-z0-9][A-Za-z0-9._-]{0,95}$/;
 /** Ids of merges; a merge's name may not look like one, so that `GET /v1/merges/{id or name}` is unambiguous. */
 export const MERGE_ID_PATTERN = /^[0-9a-f]{32}$/;
 
+/** Namespaces are the first segments of keys in the store, beside what no namespace owns: that begins with `_`. */
+export const NAMESPACE_PATTERN = /^[a-z0-9][a-z0-9-]{0,62}$/;
+
+/** Where everybody works whose key says nothing else. */
+export const DEFAULT_NAMESPACE = 'default';
+
 /** File names of a checkpoint folder: plain base names; file systems and S3 agree on these characters. */
 const FILE_NAME_PATTERN = /^[A-Za-z0-9._@+-][A-Za-z0-9._@+ ()=,-]{0,199}$/;
 

@@ -1,8 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { type Logger, pino } from 'pino';
 import { buildApp } from './api/app.js';
-import { NAMESPACE } from './api/schemas/common.js';
+import { listNamespaces } from './catalog/namespaces.js';
 import type { Config } from './config.js';
+import { requireKeys } from './exposure.js';
 import { createServices, type Services } from './services.js';
 import { removeLeftovers } from './store/open.js';
 import { startWorker } from './worker.js';
@@ -23,6 +24,10 @@ export interface RunningServer {
 export async function startServer(config: Config): Promise<RunningServer> {
   const logger = pino({ level: config.logLevel });
   const services = await createServices(config, logger);
+  await requireKeys(config, services.apiKeys).catch(async (error) => {
+    await services.close();
+    throw error;
+  });
   await removeLeftovers(config.store);
   const app = await buildApp({ services, logger, version: packageVersion() });
   app.server.requestTimeout = 0; // an upload takes as long as it takes
@@ -51,20 +56,23 @@ export async function startServer(config: Config): Promise<RunningServer> {
   }
 }
 
-function startReconciler({ config, lifecycle, jobLifecycle, followUp }: Services, logger: Logger) {
-  const run = () =>
-    Promise.all([
-      lifecycle.reconcile(NAMESPACE),
-      jobLifecycle.reconcile(NAMESPACE),
-      followUp.reconcile(NAMESPACE),
-    ]).then(
-      ([merges, jobs, evaluations]) =>
-        merges + jobs + evaluations > 0 &&
-        logger.info({ merges, jobs, evaluations }, 'queued what was accepted and not queued'),
-      (err: unknown) => logger.warn({ err }, 'what is accepted and not queued could not be looked for'),
-    );
-  void run();
-  const timer = setInterval(() => void run(), config.reconcileMs);
+function startReconciler({ config, store, lifecycle, jobLifecycle, followUp }: Services, logger: Logger) {
+  const reconcile = async (namespace: string) => {
+    const [merges, jobs, evaluations] = await Promise.all([
+      lifecycle.reconcile(namespace),
+      jobLifecycle.reconcile(namespace),
+      followUp.reconcile(namespace),
+    ]);
+    if (merges + jobs + evaluations === 0) return;
+    logger.info({ namespace, merges, jobs, evaluations }, 'queued what was accepted and not queued');
+  };
+  const giveUp = (err: unknown) => logger.warn({ err }, 'what is accepted and not queued could not be looked for');
+  const run = async () => {
+    for (const namespace of await listNamespaces(store)) await reconcile(namespace).catch(giveUp);
+  };
+  const tryToRun = () => void run().catch(giveUp);
+  tryToRun();
+  const timer = setInterval(tryToRun, config.reconcileMs);
   return { stop: () => clearInterval(timer) };
 }
 

@@ -1,4 +1,5 @@
 import { availableParallelism } from 'node:os';
+import { type ApiKeys, createApiKeys } from './catalog/api-keys.js';
 import { type Batches, createBatches } from './catalog/batches.js';
 import { type CheckpointCatalog, createCheckpointCatalog } from './catalog/checkpoints.js';
 import { createEvaluations, type Evaluations } from './catalog/evaluations.js';
@@ -29,6 +30,7 @@ export interface Services {
   readonly config: Config;
   readonly store: Store;
   readonly queue: WorkQueue;
+  readonly apiKeys: ApiKeys;
   readonly sources: Sources;
   readonly tileThreads: TileThreads;
   readonly checkpoints: CheckpointCatalog;
@@ -79,6 +81,7 @@ export async function createServices(config: Config, log: ServiceLog): Promise<S
     config,
     store,
     queue,
+    apiKeys: createApiKeys(store, now),
     sources,
     tileThreads,
     checkpoints,

@@ -2,6 +2,7 @@ import multipart from '@fastify/multipart';
 import Fastify, { type FastifyBaseLogger } from 'fastify';
 import { serializerCompiler, validatorCompiler, type ZodTypeProvider } from 'fastify-type-provider-zod';
 import type { Services } from '../services.js';
+import { createGuard } from './guard.js';
 import { auth } from './plugins/auth.js';
 import { metrics } from './plugins/metrics.js';
 import { openapi } from './plugins/openapi.js';
@@ -51,7 +52,8 @@ export async function buildApp({ services, logger, version }: AppOptions): Promi
 
   await app.register(problems);
   await app.register(unreadBodies);
-  await app.register(auth, { keys: services.config.apiKeys });
+  const { apiKeys: stored, config } = services;
+  await app.register(auth, { guard: createGuard({ environmentKeys: config.apiKeys, stored, now: Date.now }) });
   await app.register(openapi, { version });
   await app.register(metrics, { queue: services.queue });
   // Sizes are counted where the bytes flow (catalog/upload-stream.ts): the parser's own limit would cut a file short.

@@ -25,3 +25,10 @@ export const keys = {
   batch: (ns: string, id: string) => `${ns}/batches/${id}.json`,
   alias: (ns: string, name: string) => `${ns}/merge-names/${name}.json`,
 };
+
+/** What belongs to no namespace; their names have no `_`. */
+export const apiKeyKeys = {
+  all: '_keys/',
+  record: (id: string) => `_keys/${id}/key.json`,
+  revoked: (id: string) => `_keys/${id}/revoked.json`,
+};

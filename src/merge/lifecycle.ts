@@ -20,7 +20,7 @@ export function createLifecycle(
   runs: Pick<Runs<RunFact, unknown>, 'all' | 'outcome' | 'cancel'>,
   queue: WorkQueue,
 ): Lifecycle {
-  /** Never changes back: a run that succeeded needs no look again. */
+  /** Never changes back: a run that succeeded needs no look again. The same request has one id in all namespaces. */
   const succeeded = new Set<string>();
 
   return {
@@ -48,9 +48,9 @@ export function createLifecycle(
     async reconcile(namespace) {
       let queued = 0;
       for await (const { id } of runs.all(namespace)) {
-        if (succeeded.has(id)) continue;
+        if (succeeded.has(`${namespace}/${id}`)) continue;
         const { state } = await runs.outcome(namespace, id);
-        if (state === 'succeeded') succeeded.add(id);
+        if (state === 'succeeded') succeeded.add(`${namespace}/${id}`);
         if (state !== 'open' || (await queue.status({ kind, namespace, id }))) continue;
         await queue.enqueue({ kind, namespace, id });
         queued += 1;

@@ -75,7 +75,7 @@ export function createFollowUp(options: FollowUpOptions): FollowUp {
         }
       }
     }
-    settled.add(merge);
+    settled.add(`${namespace}/${merge}`);
     return queued;
   };
 
@@ -108,7 +108,7 @@ export function createFollowUp(options: FollowUpOptions): FollowUp {
     async reconcile(namespace) {
       let queued = 0;
       for await (const { id } of merges.all(namespace)) {
-        if (!settled.has(id)) queued += await follow(namespace, id);
+        if (!settled.has(`${namespace}/${id}`)) queued += await follow(namespace, id);
       }
       return queued;
     },

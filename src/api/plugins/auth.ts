@@ -1,31 +1,47 @@
-import { createHash, timingSafeEqual } from 'node:crypto';
+import type { RouteOptions } from 'fastify';
 import fp from 'fastify-plugin';
 import { EmrError } from '../../errors.js';
+import { type KeyScope, requireScope } from '../../scopes.js';
+import type { Admitted, Guard } from '../guard.js';
 
-export interface AuthOptions {
-  readonly keys: readonly string[];
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    /** What a key needs to use the route; `open` answers without one. Every route has to say. */
+    scope?: KeyScope | 'open';
+  }
+  interface FastifyRequest {
+    /** Whose request it is; on open routes nobody has looked. */
+    access: Admitted;
+  }
 }
 
-const digest = (text: string) => createHash('sha256').update(text).digest();
+/** Looks at the key of every request before anything else of it is read, by the scope that its route asks for. */
+export const auth = fp<{ guard: Guard }>(
+  async (app, { guard }) => {
+    const routes: RouteOptions[] = [];
+    app.addHook('onRoute', (route) => void routes.push(route));
+    app.addHook('onReady', async () => requireScopes(routes));
+    app.decorateRequest('access', null as unknown as Admitted);
 
-/** What answers without a key: by the route that was found, since an address can be spelled in many ways. */
-const OPEN = /^\/(healthz|readyz|metrics|openapi\.yaml|docs(\/.*)?)$/;
-
-/** With keys configured, everything but health and documentation needs `Authorization: Bearer <key>`. */
-export const auth = fp<AuthOptions>(
-  async (app, { keys }) => {
-    if (keys.length === 0) return;
-    const known = keys.map(digest);
-    app.addHook('onRequest', async (request, reply) => {
-      if (OPEN.test(request.routeOptions.url ?? '')) return;
-      const [scheme, key] = (request.headers.authorization ?? '').split(' ');
-      // Digests have one length, so that the comparison takes the same time whatever was sent.
-      const given = digest(key ?? '');
-      const valid = known.map((one) => timingSafeEqual(one, given)).includes(true);
-      if (scheme?.toLowerCase() === 'bearer' && valid) return;
-      reply.header('www-authenticate', 'Bearer');
-      throw new EmrError('unauthorized', 'Send a key of this server as Authorization: Bearer <key>.');
+    // By the route that was found: an address can be spelled in many ways. Where there is none, one has to have a key.
+    app.addHook('onRequest', async (request) => {
+      const { scope = 'read' } = request.routeOptions.config;
+      if (scope === 'open') return;
+      const access = await guard.admit(request.headers.authorization);
+      if (access === undefined) {
+        throw new EmrError('unauthorized', 'Send a key of this server as Authorization: Bearer <key>.');
+      }
+      requireScope(access, scope);
+      request.access = access;
     });
   },
   { name: 'auth' },
 );
+
+/** A server with a route that nobody thought about does not start. */
+function requireScopes(routes: readonly RouteOptions[]): void {
+  const without = routes.filter(({ config }) => config?.scope === undefined);
+  if (without.length === 0) return;
+  const names = without.map(({ method, url }) => `${String(method)} ${url}`).join(', ');
+  throw new Error(`These routes do not say which scope they need (config.scope): ${names}`);
+}

@@ -3,11 +3,21 @@ import swaggerUi from '@fastify/swagger-ui';
 import fp from 'fastify-plugin';
 import { jsonSchemaTransform, jsonSchemaTransformObject } from 'fastify-type-provider-zod';
 import { z } from 'zod';
+import { refusals } from '../schemas/common.js';
 
 type Transform = typeof jsonSchemaTransform;
 
+/** The provider's transform, with what the route's scope says of it. */
+const transformSchema: Transform = (options) => {
+  const { scope } = options.route.config ?? {};
+  if (scope === undefined || scope === 'open')
+    return transformBody({ ...options, schema: { ...options.schema, security: [] } });
+  const response = { ...(options.schema.response as object), ...refusals(401, 403) };
+  return transformBody({ ...options, schema: { ...options.schema, response, security: [{ key: [scope] }] } });
+};
+
 /** The provider's transform, and bodies that have one schema for each content type, which it does not know. */
-const transformSchema: Transform = (route) => {
+const transformBody: Transform = (route) => {
   const content = (route.schema?.body as { content?: Record<string, { schema: z.ZodType }> } | undefined)?.content;
   if (content === undefined) return jsonSchemaTransform(route);
   const { body: _body, ...rest } = route.schema;
@@ -45,14 +55,28 @@ export const openapi = fp<{ version: string }>(
             'and streams any task back. Errors are application/problem+json with a stable `code`.',
           license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
         },
-        components: { securitySchemes: { key: { type: 'http', scheme: 'bearer' } } },
-        security: [{}, { key: [] }],
+        components: {
+          securitySchemes: {
+            key: {
+              type: 'http',
+              scheme: 'bearer',
+              description:
+                'A key of the namespace, of the scope that the route names or a wider one: `read`, `write`, `admin`. A ' +
+                'server that has no keys wants none; it answers its own machine only.',
+            },
+          },
+        },
       },
       transform: transformSchema,
       transformObject,
     });
-    await app.register(swaggerUi, { routePrefix: '/docs' });
-    app.get('/openapi.yaml', { schema: { hide: true } }, async (_request, reply) => {
+    await app.register(async (docs) => {
+      docs.addHook('onRoute', (route) => {
+        route.config = { ...route.config, scope: 'open' };
+      });
+      await docs.register(swaggerUi, { routePrefix: '/docs' });
+    });
+    app.get('/openapi.yaml', { config: { scope: 'open' }, schema: { hide: true } }, async (_request, reply) => {
       return reply.type('application/yaml').send(app.swagger({ yaml: true }));
     });
   },

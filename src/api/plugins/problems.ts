@@ -58,6 +58,10 @@ function codedError(error: FastifyError): EmrError {
 export function sendProblem(error: FastifyError, request: FastifyRequest, reply: FastifyReply): FastifyReply {
   const coded = codedError(error);
   if (coded.status >= 500) request.log.error({ err: error, code: coded.code }, coded.detail);
+  if (coded.code === 'unauthorized') reply.header('www-authenticate', 'Bearer');
+  if (coded.code === 'forbidden') {
+    reply.header('www-authenticate', `Bearer error="insufficient_scope", scope="${coded.facts.scope}"`); // RFC 6750, 3.1
+  }
   if (coded.retry && coded.status === 503) reply.header('retry-after', '5');
   return reply
     .status(coded.status)

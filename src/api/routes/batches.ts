@@ -2,10 +2,11 @@ import { z } from 'zod';
 import type { BatchFact } from '../../catalog/batches.js';
 import { mergeRequest, name } from '../../merge/request.js';
 import { expandSweep, MAX_MERGES, sweepGrid, sweepTemplate } from '../../merge/sweep.js';
+import type { Access } from '../../scopes.js';
 import type { Services } from '../../services.js';
 import { batchResults, resultRow, resultsTable } from '../batch-results.js';
 import { viewMerge } from '../merge-view.js';
-import { batchId, NAMESPACE, refusals } from '../schemas/common.js';
+import { batchId, refusals } from '../schemas/common.js';
 import { mergeView } from '../schemas/merge.js';
 import type { Api } from '../types.js';
 
@@ -37,15 +38,16 @@ const batchView = z
 export function batchRoutes(app: Api, services: Services): void {
   const { batches, merges } = services;
   const byId = z.strictObject({ id: batchId });
-  const view = async ({ merges: ids, ...batch }: BatchFact) => {
-    const found = await Promise.all(ids.map((merge) => merges.find(NAMESPACE, merge)));
+  const view = async (access: Access, { merges: ids, ...batch }: BatchFact) => {
+    const found = await Promise.all(ids.map((merge) => merges.find(access.namespace, merge)));
     const present = found.filter((fact) => fact !== undefined); // a merge may have been deleted since
-    return { ...batch, merges: await Promise.all(present.map((fact) => viewMerge(services, NAMESPACE, fact))) };
+    return { ...batch, merges: await Promise.all(present.map((fact) => viewMerge(services, access.namespace, fact))) };
   };
 
   app.post(
     '/v1/batches',
     {
+      config: { scope: 'write' },
       schema: {
         tags: ['batches'],
         summary: 'Many merges in one call',
@@ -56,19 +58,20 @@ export function batchRoutes(app: Api, services: Services): void {
         response: { 202: batchView, ...refusals(400, 404, 409, 422) },
       },
     },
-    async ({ body }, reply) => {
+    async ({ body, access }, reply) => {
       const requests = 'merges' in body ? body.merges : expandSweep(body.template, body.grid);
-      const fact = await batches.submit(NAMESPACE, requests, body.evaluate);
+      const fact = await batches.submit(access.namespace, requests, body.evaluate);
       return reply
         .status(202)
         .header('location', `/v1/batches/${fact.id}`)
-        .send(await view(fact));
+        .send(await view(access, fact));
     },
   );
 
   app.get(
     '/v1/batches/:id',
     {
+      config: { scope: 'read' },
       schema: {
         tags: ['batches'],
         summary: 'All merges of a batch',
@@ -76,12 +79,13 @@ export function batchRoutes(app: Api, services: Services): void {
         response: { 200: batchView, ...refusals(400, 404) },
       },
     },
-    async ({ params }) => view(await batches.get(NAMESPACE, params.id)),
+    async ({ params, access }) => view(access, await batches.get(access.namespace, params.id)),
   );
 
   app.get(
     '/v1/batches/:id/results',
     {
+      config: { scope: 'read' },
       schema: {
         tags: ['batches'],
         summary: 'How the merges of a batch did, as one table',
@@ -92,9 +96,9 @@ export function batchRoutes(app: Api, services: Services): void {
         response: { 200: z.union([z.object({ items: z.array(resultRow) }), z.string()]), ...refusals(400, 404) },
       },
     },
-    async ({ params, query }, reply) => {
-      const batch = await batches.get(NAMESPACE, params.id);
-      const items = await batchResults(services, NAMESPACE, batch);
+    async ({ params, query, access }, reply) => {
+      const batch = await batches.get(access.namespace, params.id);
+      const items = await batchResults(services, access.namespace, batch);
       if (query.format === 'json') return reply.send({ items });
       const table = resultsTable(items, batch.evaluate ?? {});
       reply.type('text/csv; charset=utf-8; header=present').serializer((text: string) => text);

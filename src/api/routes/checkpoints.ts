@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { requireUnused } from '../../merge/usage.js';
 import type { Services } from '../../services.js';
 import { checkpointView, viewCheckpoint } from '../schemas/checkpoint.js';
-import { listOf, NAMESPACE, name, nothing, page, refusals } from '../schemas/common.js';
+import { listOf, name, nothing, page, refusals } from '../schemas/common.js';
 import type { Api } from '../types.js';
 
 const byName = z.strictObject({ name });
@@ -11,6 +11,7 @@ export function checkpointRoutes(app: Api, { checkpoints, merges, jobs }: Servic
   app.get(
     '/v1/checkpoints',
     {
+      config: { scope: 'read' },
       schema: {
         tags: ['checkpoints'],
         summary: 'All checkpoints, in order of name',
@@ -18,9 +19,9 @@ export function checkpointRoutes(app: Api, { checkpoints, merges, jobs }: Servic
         response: { 200: listOf(checkpointView), ...refusals(400) },
       },
     },
-    async ({ query }) => {
+    async ({ query, access }) => {
       const after = query.cursor === undefined ? {} : { after: query.cursor };
-      const { items, more } = await checkpoints.list(NAMESPACE, { ...after, limit: query.limit });
+      const { items, more } = await checkpoints.list(access.namespace, { ...after, limit: query.limit });
       return { items: items.map(viewCheckpoint), ...(more ? { next_cursor: items.at(-1)!.name } : {}) };
     },
   );
@@ -28,6 +29,7 @@ export function checkpointRoutes(app: Api, { checkpoints, merges, jobs }: Servic
   app.get(
     '/v1/checkpoints/:name',
     {
+      config: { scope: 'read' },
       schema: {
         tags: ['checkpoints'],
         summary: 'One checkpoint',
@@ -35,12 +37,13 @@ export function checkpointRoutes(app: Api, { checkpoints, merges, jobs }: Servic
         response: { 200: checkpointView, ...refusals(400, 404) },
       },
     },
-    async ({ params }) => viewCheckpoint(await checkpoints.get(NAMESPACE, params.name)),
+    async ({ params, access }) => viewCheckpoint(await checkpoints.get(access.namespace, params.name)),
   );
 
   app.delete(
     '/v1/checkpoints/:name',
     {
+      config: { scope: 'admin' },
       schema: {
         tags: ['checkpoints'],
         summary: 'Delete a checkpoint and the files that were uploaded for it',
@@ -52,9 +55,9 @@ export function checkpointRoutes(app: Api, { checkpoints, merges, jobs }: Servic
         response: { 204: nothing, ...refusals(400, 404, 409) },
       },
     },
-    async ({ params, query }, reply) => {
-      await requireUnused({ merges, jobs, checkpoints }, NAMESPACE, params.name, query.force);
-      await checkpoints.delete(NAMESPACE, params.name);
+    async ({ params, query, access }, reply) => {
+      await requireUnused({ merges, jobs, checkpoints }, access.namespace, params.name, query.force);
+      await checkpoints.delete(access.namespace, params.name);
       return reply.status(204).send();
     },
   );

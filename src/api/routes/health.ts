@@ -9,13 +9,14 @@ const ok = z.object({ status: z.literal('ok') });
 export function healthRoutes(app: Api, { store, queue }: Services): void {
   app.get(
     '/healthz',
-    { schema: { tags: ['health'], summary: 'The process answers', response: { 200: ok } } },
+    { config: { scope: 'open' }, schema: { tags: ['health'], summary: 'The process answers', response: { 200: ok } } },
     async () => ({ status: 'ok' as const }),
   );
 
   app.get(
     '/readyz',
     {
+      config: { scope: 'open' },
       schema: { tags: ['health'], summary: 'Store and queue can be used', response: { 200: ok, ...refusals(503) } },
     },
     async () => {

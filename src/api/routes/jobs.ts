@@ -6,7 +6,7 @@ import type { Services } from '../../services.js';
 import { viewJob } from '../job-view.js';
 import { runEvents } from '../run-events.js';
 import { listNewest } from '../run-list.js';
-import { idOrName, jobId, listOf, NAMESPACE, nothing, page, refusals } from '../schemas/common.js';
+import { idOrName, jobId, listOf, nothing, page, refusals } from '../schemas/common.js';
 import { evaluationView, jobView } from '../schemas/job.js';
 import type { Api } from '../types.js';
 
@@ -22,6 +22,7 @@ export function jobRoutes(app: Api, services: Services): void {
   app.post(
     '/v1/jobs',
     {
+      config: { scope: 'write' },
       schema: {
         tags,
         summary: 'Run a model over a data set',
@@ -32,16 +33,17 @@ export function jobRoutes(app: Api, services: Services): void {
         response: { 202: jobView, 200: jobView, ...refusals(400, 404, 409, 422) },
       },
     },
-    async ({ body }, reply) => {
-      const { fact, created } = await jobSubmitter.submit(NAMESPACE, body);
+    async ({ body, access }, reply) => {
+      const { fact, created } = await jobSubmitter.submit(access.namespace, body);
       reply.header('location', `/v1/jobs/${fact.id}`);
-      return reply.status(created ? 202 : 200).send(await viewJob(services, NAMESPACE, fact));
+      return reply.status(created ? 202 : 200).send(await viewJob(services, access.namespace, fact));
     },
   );
 
   app.get(
     '/v1/jobs',
     {
+      config: { scope: 'read' },
       schema: {
         tags,
         summary: 'All jobs, newest first',
@@ -49,18 +51,23 @@ export function jobRoutes(app: Api, services: Services): void {
         response: { 200: listOf(jobView), ...refusals(400) },
       },
     },
-    async ({ query }) => listNewest(jobs.all(NAMESPACE), (fact) => viewJob(services, NAMESPACE, fact), query),
+    async ({ query, access }) =>
+      listNewest(jobs.all(access.namespace), (fact) => viewJob(services, access.namespace, fact), query),
   );
 
   app.get(
     '/v1/jobs/:id',
-    { schema: { tags, summary: 'One job', params: byId, response: { 200: jobView, ...refusals(400, 404) } } },
-    async ({ params }) => viewJob(services, NAMESPACE, await jobs.get(NAMESPACE, params.id)),
+    {
+      config: { scope: 'read' },
+      schema: { tags, summary: 'One job', params: byId, response: { 200: jobView, ...refusals(400, 404) } },
+    },
+    async ({ params, access }) => viewJob(services, access.namespace, await jobs.get(access.namespace, params.id)),
   );
 
   app.get(
     '/v1/jobs/:id/events',
     {
+      config: { scope: 'read' },
       schema: {
         tags,
         summary: 'Progress as server-sent events',
@@ -70,9 +77,9 @@ export function jobRoutes(app: Api, services: Services): void {
         response: { 200: z.string(), ...refusals(400, 404) },
       },
     },
-    async ({ params }, reply) => {
-      const fact = await jobs.get(NAMESPACE, params.id);
-      const events = Readable.from(runEvents(() => viewJob(services, NAMESPACE, fact), closing.signal));
+    async ({ params, access }, reply) => {
+      const fact = await jobs.get(access.namespace, params.id);
+      const events = Readable.from(runEvents(() => viewJob(services, access.namespace, fact), closing.signal));
       reply.header('cache-control', 'no-store').header('x-accel-buffering', 'no').type('text/event-stream');
       // A stream passes the serializer by; the schema's type does not know that.
       return reply.send(events as unknown as string);
@@ -82,6 +89,7 @@ export function jobRoutes(app: Api, services: Services): void {
   app.post(
     '/v1/jobs/:id/cancel',
     {
+      config: { scope: 'write' },
       schema: {
         tags,
         summary: 'Cancel a job that has not ended',
@@ -89,16 +97,17 @@ export function jobRoutes(app: Api, services: Services): void {
         response: { 200: jobView, ...refusals(400, 404, 409) },
       },
     },
-    async ({ params }) => {
-      const fact = await jobs.get(NAMESPACE, params.id);
-      await jobLifecycle.cancel(NAMESPACE, fact.id);
-      return viewJob(services, NAMESPACE, fact);
+    async ({ params, access }) => {
+      const fact = await jobs.get(access.namespace, params.id);
+      await jobLifecycle.cancel(access.namespace, fact.id);
+      return viewJob(services, access.namespace, fact);
     },
   );
 
   app.delete(
     '/v1/jobs/:id',
     {
+      config: { scope: 'admin' },
       schema: {
         tags,
         summary: 'Forget a job that has ended; what it made stays',
@@ -106,12 +115,12 @@ export function jobRoutes(app: Api, services: Services): void {
         response: { 204: nothing, ...refusals(400, 404, 409) },
       },
     },
-    async ({ params }, reply) => {
-      const { id } = await jobs.get(NAMESPACE, params.id);
-      if ((await jobs.outcome(NAMESPACE, id)).state === 'open') {
+    async ({ params, access }, reply) => {
+      const { id } = await jobs.get(access.namespace, params.id);
+      if ((await jobs.outcome(access.namespace, id)).state === 'open') {
         throw new EmrError('job_running', 'Cancel the job first.', { job: id });
       }
-      await jobs.remove(NAMESPACE, id);
+      await jobs.remove(access.namespace, id);
       return reply.status(204).send();
     },
   );
@@ -119,6 +128,7 @@ export function jobRoutes(app: Api, services: Services): void {
   app.get(
     '/v1/merges/:id/evaluations',
     {
+      config: { scope: 'read' },
       schema: {
         tags: ['merges'],
         summary: "How the merge's models did on data sets, from jobs that evaluated them",
@@ -126,9 +136,9 @@ export function jobRoutes(app: Api, services: Services): void {
         response: { 200: z.object({ items: z.array(evaluationView) }), ...refusals(400, 404) },
       },
     },
-    async ({ params }) => {
-      const { id } = await merges.get(NAMESPACE, params.id);
-      return { items: await evaluations.list(NAMESPACE, id) };
+    async ({ params, access }) => {
+      const { id } = await merges.get(access.namespace, params.id);
+      return { items: await evaluations.list(access.namespace, id) };
     },
   );
 }

@@ -7,7 +7,7 @@ import { viewMerge } from '../merge-view.js';
 import { viewPlan } from '../plan-view.js';
 import { runEvents } from '../run-events.js';
 import { listNewest } from '../run-list.js';
-import { idOrName, listOf, NAMESPACE, nothing, page, refusals } from '../schemas/common.js';
+import { idOrName, listOf, nothing, page, refusals } from '../schemas/common.js';
 import { mergeView, planView } from '../schemas/merge.js';
 import type { Api } from '../types.js';
 
@@ -22,6 +22,7 @@ export function mergeRoutes(app: Api, services: Services): void {
   app.post(
     '/v1/merges/plan',
     {
+      config: { scope: 'read' },
       schema: {
         tags,
         summary: 'What a merge would do: classes, conflicts, sizes, memory',
@@ -30,12 +31,13 @@ export function mergeRoutes(app: Api, services: Services): void {
         response: { 200: planView, ...refusals(400, 404) },
       },
     },
-    async ({ body }) => viewPlan(await submitter.plan(NAMESPACE, body), store, config.threads),
+    async ({ body, access }) => viewPlan(await submitter.plan(access.namespace, body), store, config.threads),
   );
 
   app.post(
     '/v1/merges',
     {
+      config: { scope: 'write' },
       schema: {
         tags,
         summary: 'Merge checkpoints',
@@ -46,16 +48,17 @@ export function mergeRoutes(app: Api, services: Services): void {
         response: { 202: mergeView, 200: mergeView, ...refusals(400, 404, 409, 422) },
       },
     },
-    async ({ body }, reply) => {
-      const { fact, created } = await submitter.submit(NAMESPACE, body);
+    async ({ body, access }, reply) => {
+      const { fact, created } = await submitter.submit(access.namespace, body);
       reply.header('location', `/v1/merges/${fact.id}`);
-      return reply.status(created ? 202 : 200).send(await viewMerge(services, NAMESPACE, fact));
+      return reply.status(created ? 202 : 200).send(await viewMerge(services, access.namespace, fact));
     },
   );
 
   app.get(
     '/v1/merges',
     {
+      config: { scope: 'read' },
       schema: {
         tags,
         summary: 'All merges, newest first',
@@ -63,18 +66,23 @@ export function mergeRoutes(app: Api, services: Services): void {
         response: { 200: listOf(mergeView), ...refusals(400) },
       },
     },
-    async ({ query }) => listNewest(merges.all(NAMESPACE), (fact) => viewMerge(services, NAMESPACE, fact), query),
+    async ({ query, access }) =>
+      listNewest(merges.all(access.namespace), (fact) => viewMerge(services, access.namespace, fact), query),
   );
 
   app.get(
     '/v1/merges/:id',
-    { schema: { tags, summary: 'One merge', params: byId, response: { 200: mergeView, ...refusals(400, 404) } } },
-    async ({ params }) => viewMerge(services, NAMESPACE, await merges.get(NAMESPACE, params.id)),
+    {
+      config: { scope: 'read' },
+      schema: { tags, summary: 'One merge', params: byId, response: { 200: mergeView, ...refusals(400, 404) } },
+    },
+    async ({ params, access }) => viewMerge(services, access.namespace, await merges.get(access.namespace, params.id)),
   );
 
   app.get(
     '/v1/merges/:id/events',
     {
+      config: { scope: 'read' },
       schema: {
         tags,
         summary: 'Progress as server-sent events',
@@ -84,9 +92,9 @@ export function mergeRoutes(app: Api, services: Services): void {
         response: { 200: z.string(), ...refusals(400, 404) },
       },
     },
-    async ({ params }, reply) => {
-      const fact = await merges.get(NAMESPACE, params.id);
-      const events = Readable.from(runEvents(() => viewMerge(services, NAMESPACE, fact), closing.signal));
+    async ({ params, access }, reply) => {
+      const fact = await merges.get(access.namespace, params.id);
+      const events = Readable.from(runEvents(() => viewMerge(services, access.namespace, fact), closing.signal));
       reply.header('cache-control', 'no-store').header('x-accel-buffering', 'no').type('text/event-stream');
       // A stream passes the serializer by; the schema's type does not know that.
       return reply.send(events as unknown as string);
@@ -96,6 +104,7 @@ export function mergeRoutes(app: Api, services: Services): void {
   app.post(
     '/v1/merges/:id/cancel',
     {
+      config: { scope: 'write' },
       schema: {
         tags,
         summary: 'Cancel a merge that has not ended',
@@ -103,16 +112,17 @@ export function mergeRoutes(app: Api, services: Services): void {
         response: { 200: mergeView, ...refusals(400, 404, 409) },
       },
     },
-    async ({ params }) => {
-      const fact = await merges.get(NAMESPACE, params.id);
-      await lifecycle.cancel(NAMESPACE, fact.id);
-      return viewMerge(services, NAMESPACE, fact);
+    async ({ params, access }) => {
+      const fact = await merges.get(access.namespace, params.id);
+      await lifecycle.cancel(access.namespace, fact.id);
+      return viewMerge(services, access.namespace, fact);
     },
   );
 
   app.delete(
     '/v1/merges/:id',
     {
+      config: { scope: 'admin' },
       schema: {
         tags,
         summary: 'Delete a merge that has ended, with all its files',
@@ -120,12 +130,12 @@ export function mergeRoutes(app: Api, services: Services): void {
         response: { 204: nothing, ...refusals(400, 404, 409) },
       },
     },
-    async ({ params }, reply) => {
-      const fact = await merges.get(NAMESPACE, params.id);
-      if ((await merges.outcome(NAMESPACE, fact.id)).state === 'open') {
+    async ({ params, access }, reply) => {
+      const fact = await merges.get(access.namespace, params.id);
+      if ((await merges.outcome(access.namespace, fact.id)).state === 'open') {
         throw new EmrError('merge_running', 'Cancel the merge first.', { merge: fact.id });
       }
-      await merges.delete(NAMESPACE, fact);
+      await merges.delete(access.namespace, fact);
       return reply.status(204).send();
     },
   );

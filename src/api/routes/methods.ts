@@ -7,6 +7,7 @@ export function methodRoutes(app: Api): void {
   app.get(
     '/v1/methods',
     {
+      config: { scope: 'read' },
       schema: {
         tags: ['merges'],
         summary: 'The merging methods and their parameters',

@@ -2,8 +2,9 @@ import { z } from 'zod';
 import { OUTPUT_DTYPES } from '../../dtype.js';
 import { bundlePaths } from '../../merge/bundle.js';
 import { RESCALERS, SCOPES, STEPS } from '../../merge/methods/emr.js';
+import type { Access } from '../../scopes.js';
 import type { Services } from '../../services.js';
-import { idOrName, NAMESPACE, name, refusals } from '../schemas/common.js';
+import { idOrName, name, refusals } from '../schemas/common.js';
 import { artifactView } from '../schemas/merge.js';
 import { sendDownload } from '../send-download.js';
 import type { Api } from '../types.js';
@@ -22,7 +23,7 @@ const rendering = z.strictObject({
 
 /** What a merge has made: artifacts, and every task's model, rebuilt while it is sent. */
 export function modelRoutes(app: Api, { merges, models }: Services): void {
-  const find = (id: string) => merges.get(NAMESPACE, id);
+  const find = (access: Access, id: string) => merges.get(access.namespace, id);
   const file = {
     produces: ['application/octet-stream'],
     description: 'Content-Length, a strong ETag, Range, If-Range and If-None-Match. HEAD answers without a body.',
@@ -33,6 +34,7 @@ export function modelRoutes(app: Api, { merges, models }: Services): void {
   app.get(
     '/v1/merges/:id/files',
     {
+      config: { scope: 'read' },
       schema: {
         tags: ['models'],
         summary: 'All artifacts',
@@ -40,11 +42,14 @@ export function modelRoutes(app: Api, { merges, models }: Services): void {
         response: { 200: z.object({ files: z.array(artifactView) }), ...refusals(400, 404, 409) },
       },
     },
-    async ({ params }) => ({ files: [...(await models.artifacts(NAMESPACE, await find(params.id)))] }),
+    async ({ params, access }) => ({
+      files: [...(await models.artifacts(access.namespace, await find(access, params.id)))],
+    }),
   );
 
   app.route({
     ...download('/v1/merges/:id/files/*'),
+    config: { scope: 'read' },
     schema: {
       ...file,
       tags: ['models'],
@@ -55,19 +60,33 @@ export function modelRoutes(app: Api, { merges, models }: Services): void {
       sendDownload(
         request,
         reply,
-        await models.artifact(NAMESPACE, await find(request.params.id), request.params['*']),
+        await models.artifact(
+          request.access.namespace,
+          await find(request.access, request.params.id),
+          request.params['*'],
+        ),
       ),
   });
 
   app.route({
     ...download('/v1/merges/:id/model.safetensors'),
+    config: { scope: 'read' },
     schema: { ...file, tags: ['models'], summary: 'The one model of methods that make one', params: byId },
     handler: async (request, reply) =>
-      sendDownload(request, reply, await models.artifact(NAMESPACE, await find(request.params.id), bundlePaths.model)),
+      sendDownload(
+        request,
+        reply,
+        await models.artifact(
+          request.access.namespace,
+          await find(request.access, request.params.id),
+          bundlePaths.model,
+        ),
+      ),
   });
 
   app.route({
     ...download('/v1/merges/:id/tasks/:task/model.safetensors'),
+    config: { scope: 'read' },
     schema: {
       ...file,
       tags: ['models'],
@@ -76,14 +95,22 @@ export function modelRoutes(app: Api, { merges, models }: Services): void {
       querystring: rendering,
     },
     handler: async (request, reply) => {
-      const { id, task } = request.params;
-      return sendDownload(request, reply, await models.taskModel(NAMESPACE, await find(id), task, request.query));
+      const {
+        access,
+        params: { id, task },
+      } = request;
+      return sendDownload(
+        request,
+        reply,
+        await models.taskModel(access.namespace, await find(access, id), task, request.query),
+      );
     },
   });
 
   app.get(
     '/v1/merges/:id/tasks/:task/files',
     {
+      config: { scope: 'read' },
       schema: {
         tags: ['models'],
         summary: "The task's whole folder, with shards, index and side files as its checkpoint had them",
@@ -95,14 +122,15 @@ export function modelRoutes(app: Api, { merges, models }: Services): void {
         },
       },
     },
-    async ({ params, query }) => {
-      const files = await models.taskFiles(NAMESPACE, await find(params.id), params.task, query);
+    async ({ params, query, access }) => {
+      const files = await models.taskFiles(access.namespace, await find(access, params.id), params.task, query);
       return { files: files.map(({ name: path, bytes, etag }) => ({ path, bytes, etag })) };
     },
   );
 
   app.route({
     ...download('/v1/merges/:id/tasks/:task/files/:file'),
+    config: { scope: 'read' },
     schema: {
       ...file,
       tags: ['models'],
@@ -111,11 +139,14 @@ export function modelRoutes(app: Api, { merges, models }: Services): void {
       querystring: rendering,
     },
     handler: async (request, reply) => {
-      const { id, task, file: wanted } = request.params;
+      const {
+        access,
+        params: { id, task, file: wanted },
+      } = request;
       return sendDownload(
         request,
         reply,
-        await models.taskFile(NAMESPACE, await find(id), task, wanted, request.query),
+        await models.taskFile(access.namespace, await find(access, id), task, wanted, request.query),
       );
     },
   });

@@ -6,9 +6,10 @@ import { bundlePaths } from '../../merge/bundle.js';
 import type { Download } from '../../merge/models.js';
 import { PAGE_POLICY } from '../../report-page/policy.js';
 import { createPageRenderer, type Page } from '../../report-page/renderer.js';
+import type { Access } from '../../scopes.js';
 import type { Services } from '../../services.js';
 import { withEvaluations } from '../report-download.js';
-import { idOrName, NAMESPACE, refusals } from '../schemas/common.js';
+import { idOrName, refusals } from '../schemas/common.js';
 import { etagMatches, sendDownload } from '../send-download.js';
 import type { Api } from '../types.js';
 
@@ -20,17 +21,17 @@ export function reportRoutes(app: Api, { merges, models, evaluations }: Services
   const renderer = createPageRenderer();
   app.addHook('onClose', () => renderer.close());
 
-  const draw = async (fact: RequestFact, report: Download): Promise<Page> => {
+  const draw = async (access: Access, fact: RequestFact, report: Download): Promise<Page> => {
     if (report.bytes > MAX_DRAWN_BYTES) {
       throw new EmrError('too_large', `The report has ${report.bytes} bytes: too many to draw. Read it as JSON.`, {
         bytes: report.bytes,
       });
     }
-    const measured = await evaluations.list(NAMESPACE, fact.id);
-    const outcome = await merges.outcome(NAMESPACE, fact.id);
+    const measured = await evaluations.list(access.namespace, fact.id);
+    const outcome = await merges.outcome(access.namespace, fact.id);
     if (outcome.state !== 'succeeded') throw new EmrError('merge_not_ready', 'The merge has been deleted.');
     const { finished_at, seconds } = outcome.result;
-    const name = await merges.nameOf(NAMESPACE, fact);
+    const name = await merges.nameOf(access.namespace, fact);
     const merge = { id: fact.id, finished_at, seconds, ...(name === undefined ? {} : { name }) };
     return renderer.render({ merge, report: await readAll(report), evaluations: measured });
   };
@@ -38,6 +39,7 @@ export function reportRoutes(app: Api, { merges, models, evaluations }: Services
   app.get(
     '/v1/merges/:id/report',
     {
+      config: { scope: 'read' },
       schema: {
         tags: ['models'],
         summary: 'Every figure of the merge: rescalers, densities, distances, conflicts, evaluations',
@@ -51,12 +53,13 @@ export function reportRoutes(app: Api, { merges, models, evaluations }: Services
       },
     },
     async (request, reply) => {
-      const fact = await merges.get(NAMESPACE, request.params.id);
-      const report = await models.artifact(NAMESPACE, fact, bundlePaths.report);
+      const { access } = request;
+      const fact = await merges.get(access.namespace, request.params.id);
+      const report = await models.artifact(access.namespace, fact, bundlePaths.report);
       if (request.query.format === 'json') {
-        return sendDownload(request, reply, withEvaluations(report, await evaluations.list(NAMESPACE, fact.id)));
+        return sendDownload(request, reply, withEvaluations(report, await evaluations.list(access.namespace, fact.id)));
       }
-      return sendPage(request, reply, await draw(fact, report));
+      return sendPage(request, reply, await draw(access, fact, report));
     },
   );
 }

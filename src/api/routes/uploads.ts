@@ -4,6 +4,7 @@ import { z } from 'zod';
 import type { CheckpointRecord } from '../../catalog/records.js';
 import type { Uploads } from '../../catalog/uploads.js';
 import { EmrError } from '../../errors.js';
+import { type Access, requireScope } from '../../scopes.js';
 import type { Services } from '../../services.js';
 import {
   checkpointView,
@@ -13,7 +14,7 @@ import {
   uploadForm,
   viewCheckpoint,
 } from '../schemas/checkpoint.js';
-import { NAMESPACE, name, refusals } from '../schemas/common.js';
+import { name, refusals } from '../schemas/common.js';
 import type { Api } from '../types.js';
 
 /** The ways in: multipart, one PUT per file, or registration of files that are there already. */
@@ -21,6 +22,7 @@ export function uploadRoutes(app: Api, { uploads, register }: Services): void {
   app.post(
     '/v1/checkpoints',
     {
+      config: { scope: 'write' },
       schema: {
         tags: ['checkpoints'],
         summary: 'Upload a checkpoint, or register files in place',
@@ -37,14 +39,18 @@ export function uploadRoutes(app: Api, { uploads, register }: Services): void {
     async (request, reply) => {
       const record = request.isMultipart()
         ? await receiveMultipart(request, uploads).catch(rethrowFormError)
-        : await registerFiles(request.body as z.output<typeof registerBody> | undefined);
+        : await registerFiles(request.access, request.body as z.output<typeof registerBody> | undefined);
       return reply.status(201).header('location', `/v1/checkpoints/${record.name}`).send(viewCheckpoint(record));
     },
   );
 
-  const registerFiles = (body: z.output<typeof registerBody> | undefined) => {
-    if (body) return register(NAMESPACE, body.name, body.source.uri);
-    throw new EmrError('invalid_request', 'Send a form with the files, or JSON that says where they are.');
+  const registerFiles = async (access: Access, body: z.output<typeof registerBody> | undefined) => {
+    if (!body) {
+      throw new EmrError('invalid_request', 'Send a form with the files, or JSON that says where they are.');
+    }
+    // Folders of the server belong to no namespace.
+    if (body.source.uri.startsWith('file:')) requireScope(access, 'admin');
+    return register(access.namespace, body.name, body.source.uri);
   };
 
   // Any content type: the body is the file. In a scope of its own, so that other routes keep theirs.
@@ -54,6 +60,7 @@ export function uploadRoutes(app: Api, { uploads, register }: Services): void {
     (scope as unknown as Api).put(
       '/v1/checkpoints/:name/files/:file',
       {
+        config: { scope: 'write' },
         bodyLimit: Number.MAX_SAFE_INTEGER, // counted as it flows, against EMR_MAX_UPLOAD_BYTES
         schema: {
           tags: ['checkpoints'],
@@ -64,11 +71,11 @@ export function uploadRoutes(app: Api, { uploads, register }: Services): void {
           response: { 200: uploadedFile, ...refusals(400, 409, 413, 422, 507) },
         },
       },
-      async ({ params, raw, headers }) => {
+      async ({ params, raw, headers, access }) => {
         requireIdentity(headers['content-encoding']);
         // A refusal must not destroy the request, whose connection carries the answer.
         const body = { [Symbol.asyncIterator]: () => raw.iterator({ destroyOnReturn: false }) };
-        return uploads.putFile(NAMESPACE, params.name, params.file, body);
+        return uploads.putFile(access.namespace, params.name, params.file, body);
       },
     );
   });
@@ -76,6 +83,7 @@ export function uploadRoutes(app: Api, { uploads, register }: Services): void {
   app.post(
     '/v1/checkpoints/:name/complete',
     {
+      config: { scope: 'write' },
       schema: {
         tags: ['checkpoints'],
         summary: 'Make a checkpoint of the files that were put',
@@ -83,8 +91,8 @@ export function uploadRoutes(app: Api, { uploads, register }: Services): void {
         response: { 201: checkpointView, ...refusals(400, 404, 409, 422) },
       },
     },
-    async ({ params }, reply) => {
-      const record = await uploads.complete(NAMESPACE, params.name);
+    async ({ params, access }, reply) => {
+      const record = await uploads.complete(access.namespace, params.name);
       return reply.status(201).header('location', `/v1/checkpoints/${record.name}`).send(viewCheckpoint(record));
     },
   );
@@ -96,7 +104,7 @@ async function receiveMultipart(request: FastifyRequest, uploads: Uploads): Prom
   const parts = request.parts();
   const first = await parts.next();
   const checkpoint = nameField(first.done ? undefined : first.value);
-  const upload = await uploads.begin(NAMESPACE, checkpoint);
+  const upload = await uploads.begin(request.access.namespace, checkpoint);
   try {
     for await (const part of parts) {
       if (part.type !== 'file') throw new EmrError('invalid_request', `There is no field ${part.fieldname}.`);

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { keys } from '../../catalog/keys.js';
 import { EmrError } from '../../errors.js';
 import type { Services } from '../../services.js';
-import { idOrName, NAMESPACE, name, refusals } from '../schemas/common.js';
+import { idOrName, name, refusals } from '../schemas/common.js';
 import { verificationView } from '../schemas/verification.js';
 import { sendVerification } from '../send-verification.js';
 import type { Api } from '../types.js';
@@ -19,6 +19,7 @@ export function verifyRoutes(app: Api, { checkpoints, merges, sources, store }: 
   app.post(
     '/v1/checkpoints/:name/verify',
     {
+      config: { scope: 'read' },
       schema: {
         ...schema,
         tags: ['checkpoints'],
@@ -26,8 +27,8 @@ export function verifyRoutes(app: Api, { checkpoints, merges, sources, store }: 
         params: z.strictObject({ name }),
       },
     },
-    async ({ params }, reply) => {
-      const { files } = await checkpoints.get(NAMESPACE, params.name);
+    async ({ params, access }, reply) => {
+      const { files } = await checkpoints.get(access.namespace, params.name);
       const recorded = files.map((file) => {
         return { path: file.name, bytes: file.bytes, sha256: file.sha256, open: () => sources.open(file) };
       });
@@ -38,6 +39,7 @@ export function verifyRoutes(app: Api, { checkpoints, merges, sources, store }: 
   app.post(
     '/v1/merges/:id/verify',
     {
+      config: { scope: 'read' },
       schema: {
         ...schema,
         tags: ['merges'],
@@ -45,14 +47,14 @@ export function verifyRoutes(app: Api, { checkpoints, merges, sources, store }: 
         params: z.strictObject({ id: idOrName }),
       },
     },
-    async ({ params }, reply) => {
-      const { id } = await merges.get(NAMESPACE, params.id);
-      const outcome = await merges.outcome(NAMESPACE, id);
+    async ({ params, access }, reply) => {
+      const { id } = await merges.get(access.namespace, params.id);
+      const outcome = await merges.outcome(access.namespace, id);
       if (outcome.state !== 'succeeded') {
         throw new EmrError('merge_not_ready', `The merge has no result: its state is ${outcome.state}.`, { merge: id });
       }
       const { attempt, artifacts } = outcome.result;
-      const prefix = keys.attempt(NAMESPACE, id, attempt);
+      const prefix = keys.attempt(access.namespace, id, attempt);
       const recorded = artifacts.map((artifact) => {
         return { ...artifact, open: () => store.openReader(prefix + artifact.path) };
       });

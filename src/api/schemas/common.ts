@@ -1,9 +1,6 @@
 import { z } from 'zod';
 import { MERGE_ID_PATTERN, NAME_PATTERN } from '../../names.js';
 
-/** Until keys name others (docs/design.md), everybody works in one namespace. */
-export const NAMESPACE = 'default';
-
 export const name = z.string().regex(NAME_PATTERN);
 export const idOrName = z.string().regex(NAME_PATTERN).describe('The id of a merge, or its name.');
 export const batchId = z.string().regex(MERGE_ID_PATTERN);
