@@ -27,7 +27,9 @@ export function startWorker(services: Services, logger: Logger): Promise<QueueWo
           await followUp
             .follow(namespace, id)
             .catch((err: unknown) => log.warn({ err }, 'evaluations are not queued yet'));
-        log.info({ state: (await work[kind].runs.outcome(namespace, id)).state }, `${kind} ended`);
+        const outcome = await work[kind].runs.outcome(namespace, id);
+        const code = outcome.state === 'failed' ? { code: outcome.error.code } : {};
+        log.info({ state: outcome.state, ...code }, `${kind} ended`);
       } catch (err) {
         log.warn({ err }, `${kind} attempt failed; it will be tried again`);
         throw err;

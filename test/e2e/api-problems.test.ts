@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { rm, writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { after, test } from 'node:test';
+import { readRoot } from '../helpers/documents.js';
 import { family, singleFile } from '../helpers/model-files.js';
 import { type Json, problemOf, testServer } from '../helpers/server.js';
 
@@ -88,6 +89,15 @@ test('a store that cannot be used is not ready', async () => {
   assert.equal(response.headers.get('retry-after'), '5');
   await problemOf(response, 'not_ready', 503, broken.dataDir);
   await broken.expect(200, 'GET', '/healthz');
+});
+
+test('every figure that docs/operations.md watches is there', async () => {
+  await server.refuse('unknown_merge', 404, 'GET', '/v1/merges/some-name');
+  const text = await (await server.call('GET', '/metrics')).text();
+  const [, section] = /^## Monitoring$(.*?)^## /ms.exec(readRoot('docs/operations.md'))!;
+  const watched = [...section!.matchAll(/`((?:emr|nodejs|process)_[a-z0-9_]+)/g)].map(([, name]) => name!);
+  assert.ok(watched.length > 4);
+  for (const name of watched) assert.match(text, new RegExp(`^${name}\\b`, 'm'));
 });
 
 test('metrics count requests by route, never by address', async () => {

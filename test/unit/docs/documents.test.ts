@@ -50,3 +50,14 @@ test('every link within the repository leads somewhere', () => {
   }
   assert.ok(followed > 10);
 });
+
+test('every promise of docs/operations.md names the tests that show it', () => {
+  const [, section] = /^## Promises$(.*?)^## /ms.exec(readRoot('docs/operations.md'))!;
+  const rows = section!.split('\n').filter((line) => line.startsWith('| ') && !line.startsWith('| promise '));
+  assert.ok(rows.length > 5);
+  for (const row of rows.filter((line) => !/^\| -+/.test(line))) {
+    const tests = [...row.matchAll(/`(test\/[^`]+)`/g)].map(([, path]) => path!);
+    assert.ok(tests.length > 0, row);
+    for (const path of tests) assert.ok(existsSync(join(ROOT, path)), `${path} of: ${row}`);
+  }
+});
