@@ -90,7 +90,8 @@ async function runAttempt(
   const [artifacts] = await together(
     signal,
     (stop) => runMerge({ ...run, signal: stop }),
-    (stop) => verifyInputs(options.sources, filesToVerify(plan, options.verify, fact.id), stop),
+    (stop) =>
+      verifyInputs(options.sources, filesToVerify(plan, { mode: options.verify, seed: fact.id, now: started }), stop),
   );
   signal.throwIfAborted();
   // Someone may have ended or deleted the merge meanwhile without reaching this process.

@@ -11,6 +11,9 @@ export type VerifyMode = (typeof VERIFY_MODES)[number];
 /** `sampled` hashes every file up to this: configurations, tokenizers, small models, in well under a second each. */
 export const SMALL_FILE_BYTES = 16 * 2 ** 20;
 
+/** What was hashed when it came, so short a time ago, is not drawn: stores lose bytes over months. */
+export const FRESH_MS = 24 * 60 * 60_000;
+
 export interface InputFile {
   readonly checkpoint: string;
   readonly file: CheckpointFile;
@@ -18,21 +21,23 @@ export interface InputFile {
 
 /**
  * Which files of a merge's inputs are hashed. A merge reads them in ranges and in no order, so hashing costs reading them
- * once more. `sampled`: all small files, and of the large ones one, drawn by `seed`; so a merge pays for one shard, and a
- * store that loses bytes is noticed after some merges. `full`: every file.
+ * once more. `sampled`: all small files, and of the large ones that are not fresh one, drawn by `seed`; so a merge pays
+ * for one shard at most, and a store that loses bytes is noticed after some merges. `full`: every file.
  */
 export function filesToVerify(
   { base, tasks }: { readonly base: CheckpointRecord; readonly tasks: MergePlan['tasks'] },
-  mode: VerifyMode,
-  seed: string,
+  { mode, seed, now }: { readonly mode: VerifyMode; readonly seed: string; readonly now: number },
 ): InputFile[] {
   if (mode === 'off') return [];
   const records = [base, ...tasks.flatMap(({ record, statistics }) => (statistics ? [record, statistics] : [record]))];
-  const all = [...new Map(records.map((record) => [record.name, record])).values()].flatMap(({ name, files }) => {
-    return files.map((file) => ({ checkpoint: name, file }));
-  });
+  const all = [...new Map(records.map((record) => [record.name, record])).values()].flatMap(
+    ({ name, files, created_at }) => {
+      const isFresh = now - Date.parse(created_at) < FRESH_MS;
+      return files.map((file) => ({ checkpoint: name, file, isFresh }));
+    },
+  );
   if (mode === 'full') return all;
-  const large = all.filter(({ file }) => file.bytes > SMALL_FILE_BYTES);
+  const large = all.filter(({ file, isFresh }) => file.bytes > SMALL_FILE_BYTES && !isFresh);
   const drawn = createHash('sha256').update(seed).digest().readUIntBE(0, 6) % Math.max(1, large.length);
   return all.filter((one) => one.file.bytes <= SMALL_FILE_BYTES || one === large[drawn]);
 }
