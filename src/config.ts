@@ -4,6 +4,7 @@ import { networkList } from './outbound/addresses.js';
 import { type AllowedHost, parseAllowedHost } from './outbound/hosts.js';
 import { parseStoreUrl } from './store/open.js';
 import type { StoreConfig } from './store/types.js';
+import { parseSecret } from './webhooks/signature.js';
 
 const list = z
   .string()
@@ -58,6 +59,11 @@ const environment = z.object({
   }),
   /** Which inputs of a merge are hashed and compared with their record, beside being read. */
   EMR_VERIFY: z.enum(VERIFY_MODES).default('sampled'),
+  /** Secrets that sign webhooks, `whsec_<base64>`; while one replaces another, both. Without any, none is sent. */
+  EMR_WEBHOOK_SECRET: listOf(parseSecret),
+  /** How often one receiver is tried in all, and the wait before the second try; each further wait is four times as long. */
+  EMR_WEBHOOK_ATTEMPTS: z.coerce.number().int().min(1).max(20).default(8),
+  EMR_WEBHOOK_WAIT_SECONDS: z.coerce.number().min(0.01).max(3600).default(5),
   /** From SIGTERM to the end of the process, at most; a supervisor's own limit must be longer. */
   EMR_GRACE_SECONDS: z.coerce.number().min(1).max(3600).default(30),
   /** Half of this and up to this again pass before the merge of a dead worker is taken up by another. */
@@ -78,6 +84,7 @@ export interface Config {
   readonly maxUploadBytes: number;
   readonly outbound: { readonly hosts: readonly AllowedHost[]; readonly networks: readonly string[] };
   readonly verify: VerifyMode;
+  readonly webhooks: { readonly secrets: readonly Buffer[]; readonly attempts: number; readonly waitMs: number };
   readonly graceMs: number;
   readonly lockMs: number;
   readonly reconcileMs: number;
@@ -105,6 +112,11 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
     maxUploadBytes: e.EMR_MAX_UPLOAD_BYTES,
     outbound: { hosts: e.EMR_OUTBOUND_HOSTS, networks: e.EMR_OUTBOUND_NETWORKS },
     verify: e.EMR_VERIFY,
+    webhooks: {
+      secrets: e.EMR_WEBHOOK_SECRET,
+      attempts: e.EMR_WEBHOOK_ATTEMPTS,
+      waitMs: 1000 * e.EMR_WEBHOOK_WAIT_SECONDS,
+    },
     graceMs: 1000 * e.EMR_GRACE_SECONDS,
     lockMs: 1000 * e.EMR_LOCK_SECONDS,
     reconcileMs: 1000 * e.EMR_RECONCILE_SECONDS,

@@ -94,6 +94,8 @@ export const ERRORS = {
   dataset_invalid: { status: 422, retry: false, title: 'The data set does not fit what is asked of it' },
   label_out_of_range: { status: 422, retry: false, title: 'A label is no class of the model' },
   // Calls to other servers
+  webhooks_disabled: { status: 422, retry: false, title: 'This server sends no webhooks' },
+  too_many_webhooks: { status: 409, retry: false, title: 'The merge has as many webhooks as it may' },
   outbound_not_allowed: { status: 403, retry: false, title: 'The address is not one that this server calls' },
   outbound_failed: { status: 502, retry: true, title: 'The other server gave no answer' },
   // The machine

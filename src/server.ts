@@ -56,15 +56,16 @@ export async function startServer(config: Config): Promise<RunningServer> {
   }
 }
 
-function startReconciler({ config, store, lifecycle, jobLifecycle, followUp }: Services, logger: Logger) {
+function startReconciler({ config, store, lifecycle, jobLifecycle, followUp, webhooks }: Services, logger: Logger) {
   const reconcile = async (namespace: string) => {
-    const [merges, jobs, evaluations] = await Promise.all([
+    const [merges, jobs, evaluations, told] = await Promise.all([
       lifecycle.reconcile(namespace),
       jobLifecycle.reconcile(namespace),
       followUp.reconcile(namespace),
+      webhooks.reconcile(namespace),
     ]);
-    if (merges + jobs + evaluations === 0) return;
-    logger.info({ namespace, merges, jobs, evaluations }, 'queued what was accepted and not queued');
+    if (merges + jobs + evaluations + told === 0) return;
+    logger.info({ namespace, merges, jobs, evaluations, webhooks: told }, 'queued what was accepted and not queued');
   };
   const giveUp = (err: unknown) => logger.warn({ err }, 'what is accepted and not queued could not be looked for');
   const run = async () => {

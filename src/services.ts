@@ -20,10 +20,14 @@ import { createJobHandler } from './models/execute.js';
 import { createFollowUp, type FollowUp } from './models/follow-up.js';
 import { createInputs } from './models/inputs.js';
 import { createJobSubmitter, type JobSubmitter } from './models/submit.js';
+import { createOutbound } from './outbound/outbound.js';
 import { QUEUE_DEFAULTS } from './queue/options.js';
 import type { JobHandler, WorkQueue } from './queue/types.js';
 import { openStore } from './store/open.js';
 import type { Store } from './store/types.js';
+import { createWebhookHandler } from './webhooks/deliver.js';
+import { createWebhookRecords } from './webhooks/records.js';
+import { createWebhooks, type Webhooks } from './webhooks/webhooks.js';
 
 /** Everything below HTTP, put together once; routes and workers get it as an argument. */
 export interface Services {
@@ -49,10 +53,15 @@ export interface Services {
   readonly runJob: JobHandler;
   readonly evaluations: Evaluations;
   readonly followUp: FollowUp;
+  readonly webhooks: Webhooks;
+  /** Beside the queue of merges, which may be busy for hours. */
+  readonly webhookQueue: WorkQueue;
+  readonly runWebhook: JobHandler;
   close(): Promise<void>;
 }
 
 export interface ServiceLog {
+  info(details: object, message: string): void;
   warn(details: object, message: string): void;
 }
 
@@ -76,6 +85,10 @@ export async function createServices(config: Config, log: ServiceLog): Promise<S
   const jobSubmitter = createJobSubmitter({ jobs, inputs, checkpoints, merges, evaluations, queue, now, onQueueError });
   const onRefusal = (err: unknown, merge: string, asked: object) =>
     log.warn({ err, merge, ...asked }, 'an evaluation that was asked for cannot be run');
+  const outbound = createOutbound(config.outbound);
+  const webhookQueue = await openQueue(config, log, 'webhooks');
+  const records = createWebhookRecords(store);
+  const { secrets } = config.webhooks;
   const followUp = createFollowUp({ store, checkpoints, merges, jobs, inputs, jobSubmitter, onRefusal });
   return {
     config,
@@ -109,19 +122,45 @@ export async function createServices(config: Config, log: ServiceLog): Promise<S
     runJob: createJobHandler({ jobs, inputs, checkpoints, uploads, merges, evaluations, now }),
     evaluations,
     followUp,
+    webhooks: createWebhooks({
+      records,
+      merges,
+      queue: webhookQueue,
+      outbound,
+      enabled: secrets.length > 0,
+      now,
+      onQueueError: (err) => log.warn({ err }, 'a webhook is written down but not queued yet'),
+    }),
+    webhookQueue,
+    runWebhook: createWebhookHandler({
+      records,
+      merges,
+      outbound,
+      ...config.webhooks,
+      now,
+      onAttempt: (merge, { state, status, error }) =>
+        log.info({ merge, state, status, error }, 'a receiver was told of the end of a merge'),
+    }),
     async close() {
       await reconstructor.close();
       await tileThreads.close();
       await queue.close();
+      await webhookQueue.close();
       await store.close();
     },
   };
 }
 
-async function openQueue({ redisUrl, graceMs, lockMs }: Config, log: ServiceLog): Promise<WorkQueue> {
+async function openQueue({ redisUrl, graceMs, lockMs }: Config, log: ServiceLog, name?: string): Promise<WorkQueue> {
   // Half of the grace is left for what comes after the handlers: connections, threads.
   const closeGraceMs = Math.min(QUEUE_DEFAULTS.closeGraceMs, graceMs / 2);
   if (redisUrl === undefined) return (await import('./queue/local.js')).createLocalQueue({ closeGraceMs });
   const { createBullQueue } = await import('./queue/bullmq.js');
-  return createBullQueue({ url: redisUrl, closeGraceMs, lockMs, log: (message, err) => log.warn({ err }, message) });
+  return createBullQueue({
+    url: redisUrl,
+    ...(name === undefined ? {} : { name }),
+    closeGraceMs,
+    lockMs,
+    log: (message, err) => log.warn({ err }, message),
+  });
 }

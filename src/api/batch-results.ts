@@ -35,7 +35,7 @@ export const resultRow = z
   .meta({ id: 'BatchResult' });
 export type ResultRow = z.output<typeof resultRow>;
 
-type Parts = Pick<Services, 'merges' | 'models' | 'queue' | 'jobs' | 'evaluations' | 'followUp'>;
+type Parts = Pick<Services, 'merges' | 'models' | 'queue' | 'jobs' | 'evaluations' | 'followUp' | 'webhooks'>;
 
 /** One row for each merge of the batch that is still there, in its order. */
 export async function batchResults(parts: Parts, namespace: string, batch: BatchFact): Promise<ResultRow[]> {

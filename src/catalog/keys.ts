@@ -21,6 +21,17 @@ export const keys = {
   /** What is to be evaluated when the merge has succeeded. */
   askedEvaluations: (ns: string, id: string) => `${ns}/merges/${id}/asked/`,
   askedEvaluation: (ns: string, id: string, asked: string) => `${ns}/merges/${id}/asked/${asked}.json`,
+  /** Who is told of the merge's end, and every attempt to do so. */
+  webhooks: (ns: string, merge: string) => `${ns}/merges/${merge}/webhooks/`,
+  webhook: (ns: string, merge: string, webhook: string) => `${ns}/merges/${merge}/webhooks/${webhook}/asked.json`,
+  webhookAttempts: (ns: string, merge: string, webhook: string, delivery: string) =>
+    `${ns}/merges/${merge}/webhooks/${webhook}/${delivery}/`,
+  webhookAttempt: (ns: string, merge: string, webhook: string, delivery: string, attempt: number) =>
+    `${ns}/merges/${merge}/webhooks/${webhook}/${delivery}/${attempt}.json`,
+  /** A mark for each webhook that is to be told still, so that these are found without a look at every merge. */
+  waitingWebhooks: (ns: string) => `${ns}/webhooks/`,
+  waitingWebhooksOf: (ns: string, merge: string) => `${ns}/webhooks/${merge}/`,
+  waitingWebhook: (ns: string, merge: string, webhook: string) => `${ns}/webhooks/${merge}/${webhook}.json`,
   jobs: (ns: string) => `${ns}/jobs/`,
   batch: (ns: string, id: string) => `${ns}/batches/${id}.json`,
   alias: (ns: string, name: string) => `${ns}/merge-names/${name}.json`,

@@ -9,7 +9,7 @@ import { cancelledFact, type ErrorFact, errorFact } from './run-facts.js';
 export type Outcome<Result> =
   | { readonly state: 'succeeded'; readonly result: Result }
   | { readonly state: 'failed'; readonly error: ErrorFact }
-  | { readonly state: 'cancelled' }
+  | { readonly state: 'cancelled'; readonly cancelled_at: string }
   | { readonly state: 'open' };
 
 /** The part of a request's fact that is the same whatever is run. */
@@ -70,7 +70,7 @@ export function createRuns<F extends z.ZodType<RunFact>, R extends z.ZodType>({
     ]);
     if (result !== undefined) return { state: 'succeeded', result };
     if (error) return { state: 'failed', error };
-    return { state: cancelled ? 'cancelled' : 'open' };
+    return cancelled ? { state: 'cancelled', ...cancelled } : { state: 'open' };
   };
 
   return {

@@ -11,7 +11,7 @@ setTimeout(() => {
   process.exit(1);
 }, DEADLINE_MS).unref();
 
-const { store, queue, close } = await createServices(readConfig(process.env), { warn: () => {} });
+const { store, queue, close } = await createServices(readConfig(process.env), { info: () => {}, warn: () => {} });
 const checks = await Promise.allSettled([store.check(), queue.check()]);
 for (const [i, check] of checks.entries()) {
   const name = ['store', 'queue'][i];

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { RunFact, Runs } from '../catalog/runs.js';
 import { EmrError } from '../errors.js';
-import type { Job, WorkQueue } from '../queue/types.js';
+import type { RunKind, WorkQueue } from '../queue/types.js';
 
 /** A run answers a cancel within this, or its worker is taken for dead and the API writes the fact itself. */
 const CANCEL_WAIT_MS = 3_000;
@@ -16,7 +16,7 @@ export interface Lifecycle {
 
 /** What happens to merges, or to jobs, from outside of the worker that runs them. */
 export function createLifecycle(
-  kind: Job['kind'],
+  kind: RunKind,
   runs: Pick<Runs<RunFact, unknown>, 'all' | 'outcome' | 'cancel'>,
   queue: WorkQueue,
 ): Lifecycle {

@@ -3,6 +3,7 @@ import type { Job as BullJob } from 'bullmq';
 import { z } from 'zod';
 import { JOB_KINDS, type Job, type Progress } from './types.js';
 
+/** Merges and jobs; what else there is to do has a queue of its own, so that it need not wait for them. */
 export const QUEUE_NAME = 'merges';
 
 export type QueuedJob = BullJob<unknown, void, string>;

@@ -1,6 +1,6 @@
 /** One BullMQ worker: takes jobs from Redis, runs them with a handler, and hands them back when it is closed. */
-import { UnrecoverableError, WaitingError, Worker } from 'bullmq';
-import { instanceOf, QUEUE_NAME, type QueuedJob, readJob } from './bull-job.js';
+import { DelayedError, UnrecoverableError, WaitingError, Worker } from 'bullmq';
+import { instanceOf, type QueuedJob, readJob } from './bull-job.js';
 import type { Cancels } from './cancels.js';
 import { type QueueOptions, tellExhausted } from './options.js';
 import { workerConnection } from './redis.js';
@@ -31,11 +31,12 @@ class AbandonableWorker extends Worker<unknown, void> {
 export interface BullWorkerContext extends Required<Pick<QueueOptions, 'closeGraceMs' | 'lockMs' | 'log'>> {
   readonly url: string;
   readonly prefix: string;
+  readonly name: string;
   readonly cancels: Cancels;
 }
 
 export function startBullWorker(
-  { url, prefix, cancels, closeGraceMs, lockMs, log }: BullWorkerContext,
+  { url, prefix, name, cancels, closeGraceMs, lockMs, log }: BullWorkerContext,
   handler: JobHandler,
   options: WorkerOptions,
 ): QueueWorker {
@@ -64,6 +65,10 @@ export function startBullWorker(
       await bullJob.moveToWait(token);
       throw new WaitingError();
     }
+    if (outcome.kind === 'later') {
+      await bullJob.moveToDelayed(outcome.at, token);
+      throw new DelayedError();
+    }
     if (outcome.kind === 'failed') {
       log(`An attempt at ${job.kind} ${job.namespace}/${job.id} failed`, outcome.error);
       const last = bullJob.attemptsMade + 1 >= (bullJob.opts.attempts ?? 1);
@@ -73,7 +78,7 @@ export function startBullWorker(
     }
   }
 
-  const worker = new AbandonableWorker(QUEUE_NAME, processJob, {
+  const worker = new AbandonableWorker(name, processJob, {
     connection,
     prefix,
     concurrency: options.concurrency ?? 1,

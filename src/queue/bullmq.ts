@@ -14,14 +14,17 @@ export interface BullQueueOptions extends QueueOptions {
   readonly url: string;
   /** Before every key; services that share a Redis need different ones. */
   readonly prefix?: string;
+  /** Of the queue, below the prefix; queues of different names know nothing of each other. */
+  readonly name?: string;
 }
 
 const WAITING: readonly string[] = ['waiting', 'delayed', 'prioritized'];
 
 export function createBullQueue(options: BullQueueOptions): WorkQueue {
-  const { url, prefix, maxAttempts, backoffMs, closeGraceMs, lockMs, ...rest } = {
+  const { url, prefix, name, maxAttempts, backoffMs, closeGraceMs, lockMs, ...rest } = {
     ...QUEUE_DEFAULTS,
     prefix: 'emr',
+    name: QUEUE_NAME,
     ...options,
   };
   const log = withoutRepeats(rest.log);
@@ -29,7 +32,7 @@ export function createBullQueue(options: BullQueueOptions): WorkQueue {
   const cancels = createCancels(prefix, (error) => log('Cancel channel', error));
   const workers = new Set<QueueWorker>();
   // Without `skipVersionCheck` a Queue that is made while Redis is away rejects for good, also when Redis is back.
-  const queue = new Queue<unknown, void>(QUEUE_NAME, {
+  const queue = new Queue<unknown, void>(name, {
     connection,
     prefix,
     skipWaitingForReady: true,
@@ -88,7 +91,7 @@ export function createBullQueue(options: BullQueueOptions): WorkQueue {
       }),
 
     async work(handler, workerOptions = {}) {
-      const worker = startBullWorker({ url, prefix, cancels, closeGraceMs, lockMs, log }, handler, workerOptions);
+      const worker = startBullWorker({ url, prefix, name, cancels, closeGraceMs, lockMs, log }, handler, workerOptions);
       const tracked: QueueWorker = {
         async close() {
           workers.delete(tracked);

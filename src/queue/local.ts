@@ -60,12 +60,17 @@ export function createLocalQueue(options: QueueOptions = {}): WorkQueue {
       ready.add(entry);
       return;
     }
+    if (outcome.kind === 'later' && !entry.cancelled) {
+      entry.runner = undefined;
+      retryAfter(entry, Math.max(0, outcome.at - Date.now()));
+      return;
+    }
     if (outcome.kind === 'failed' && !entry.cancelled) {
       log(`An attempt at ${entry.job.kind} ${entry.job.namespace}/${entry.job.id} failed`, outcome.error);
       entry.failures += 1;
       if (entry.failures < maxAttempts) {
         entry.runner = undefined;
-        retryLater(entry);
+        retryAfter(entry, backoffMs * 2 ** (entry.failures - 1));
         return;
       }
       await tellExhausted(worker.options, entry.job, outcome.error, log);
@@ -73,16 +78,13 @@ export function createLocalQueue(options: QueueOptions = {}): WorkQueue {
     entries.delete(jobKey(entry.job));
   }
 
-  function retryLater(entry: Entry): void {
+  function retryAfter(entry: Entry, ms: number): void {
     if (closed) return;
-    entry.timer = setTimeout(
-      () => {
-        entry.timer = undefined;
-        ready.add(entry);
-        dispatch();
-      },
-      backoffMs * 2 ** (entry.failures - 1),
-    );
+    entry.timer = setTimeout(() => {
+      entry.timer = undefined;
+      ready.add(entry);
+      dispatch();
+    }, ms);
   }
 
   async function stop(worker: LocalWorker): Promise<void> {

@@ -1,10 +1,11 @@
 /** What both queues share: how one attempt of a job runs, is aborted, and is waited for. */
-import type { CancelReason, Job, JobHandler, Progress } from './types.js';
+import { type CancelReason, type Job, type JobHandler, type Progress, TryLater } from './types.js';
 
-/** How an attempt ended. `failed` is the only end that counts as a failed try. */
+/** How an attempt ended. `failed` is the only end that counts as a failed try; `later` is of its own accord. */
 export type Outcome =
   | { readonly kind: 'done' }
   | { readonly kind: CancelReason }
+  | { readonly kind: 'later'; readonly at: number }
   | { readonly kind: 'failed'; readonly error: unknown };
 
 export interface Runner {
@@ -44,8 +45,10 @@ export function createRunner(handler: JobHandler, graceMs: number): Runner {
       .then(() => handler(job, { signal, progress }))
       .then(
         (): Outcome => ({ kind: 'done' }),
-        (error: unknown): Outcome =>
-          signal.aborted ? { kind: signal.reason as CancelReason } : { kind: 'failed', error },
+        (error: unknown): Outcome => {
+          if (signal.aborted) return { kind: signal.reason as CancelReason };
+          return error instanceof TryLater ? { kind: 'later', at: error.at } : { kind: 'failed', error };
+        },
       );
     let abandon = () => {};
     const abandoned = new Promise<Outcome>((resolve) => {

@@ -4,7 +4,10 @@
  * twice, also at the same time, and its handler must bear that.
  */
 /** What is run, which says where its facts lie and who handles it. */
-export const JOB_KINDS = ['merge', 'job'] as const;
+export const JOB_KINDS = ['merge', 'job', 'webhook'] as const;
+
+/** Those that are accepted, wait, run and end with a fact; a webhook follows the end of another. */
+export type RunKind = Exclude<Job['kind'], 'webhook'>;
 
 export interface Job {
   readonly kind: (typeof JOB_KINDS)[number];
@@ -35,9 +38,18 @@ export interface JobContext {
 
 export type CancelReason = 'cancelled' | 'shutdown';
 
+/** What a handler throws that is to be called again at a time of its own, in milliseconds; it counts as no failed try. */
+export class TryLater extends Error {
+  override readonly name = 'TryLater';
+
+  constructor(readonly at: number) {
+    super(`to be tried again at ${new Date(at).toISOString()}`);
+  }
+}
+
 /**
  * Resolves when the job is done, whatever its outcome (the outcome is a fact in the store). Rejects only when it should
- * be tried again; after `maxAttempts` starts the job is dropped, and `onExhausted` says so.
+ * be tried again; after `maxAttempts` starts the job is dropped, and `onExhausted` says so. See {@link TryLater}.
  */
 export type JobHandler = (job: Job, context: JobContext) => Promise<void>;
 

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, type TestContext, test } from 'node:test';
 import type { QueueOptions } from '../../src/queue/options.js';
-import type { Job, WorkQueue } from '../../src/queue/types.js';
+import { type Job, TryLater, type WorkQueue } from '../../src/queue/types.js';
 import { gate, recorder, untilAborted } from '../helpers/queue-handlers.js';
 import { until } from '../helpers/until.js';
 
@@ -14,6 +14,8 @@ export interface QueueEnds {
 /** Closes and removes the queue itself, after the test `t`. */
 export type OpenQueue = (t: TestContext, options: QueueOptions) => Promise<QueueEnds>;
 
+/** A timer may be early by the grain of its clock. */
+const CLOCK_MS = 2;
 const FAST: QueueOptions = { backoffMs: 20, closeGraceMs: 300 };
 const job = (id: string, namespace = 'default'): Job => ({ kind: 'merge', namespace, id });
 
@@ -249,6 +251,49 @@ export function queueSuite(name: string, open: OpenQueue, options: { skip?: stri
       await isGone(queue, job('a'));
       assert.deepEqual(attempts, [1, 2]);
       assert.deepEqual(given, []);
+    });
+
+    test('a job that asks for it is called again at that time, which counts as no try', async (t) => {
+      const { queue, other } = await open(t, { ...FAST, maxAttempts: 1 });
+      const given: Job[] = [];
+      const at: number[] = [];
+      const { jobs, handler } = recorder(async () => {
+        if (jobs.length > 3) return;
+        at.push(Date.now() + 60);
+        throw new TryLater(at.at(-1)!);
+      });
+      const times: number[] = [];
+      const timed: typeof handler = async (j, context) => {
+        times.push(Date.now());
+        await handler(j, context);
+      };
+      await queue.work(timed, { onExhausted: async (j) => void given.push(j) });
+      await queue.enqueue(job('a'));
+      await until('it waits', async () => {
+        const status = await other.status(job('a'));
+        return status?.state === 'waiting' && status.attempts > 0;
+      });
+      await isGone(other, job('a'));
+      assert.equal(jobs.length, 4);
+      for (const [i, time] of at.entries()) assert.ok(times[i + 1]! >= time - CLOCK_MS, 'not before its time');
+      assert.deepEqual(given, []);
+    });
+
+    test('a job that waits for its time can be removed, and holds up nobody', async (t) => {
+      const { queue, other } = await open(t, FAST);
+      const { ids, handler } = recorder(async ({ id }) => {
+        if (id === 'a') throw new TryLater(Date.now() + 60_000);
+      });
+      await queue.work(handler);
+      await queue.enqueue(job('a'));
+      await queue.enqueue(job('b'));
+      await isGone(other, job('b'));
+      assert.deepEqual(ids(), ['a', 'b']);
+      assert.equal((await other.status(job('a')))?.state, 'waiting');
+      await other.enqueue(job('a'));
+      assert.deepEqual(await other.counts(), { waiting: 1, active: 0 });
+      assert.equal(await other.cancel(job('a')), 'removed');
+      assert.equal(await queue.status(job('a')), undefined);
     });
 
     test('an onExhausted that rejects does not stop the queue', async (t) => {

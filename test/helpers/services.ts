@@ -10,7 +10,7 @@ export const NAMESPACE = 'default';
 
 export async function withServices(store: StoreConfig, body: (services: Services) => Promise<void>): Promise<void> {
   const config = { ...readConfig({ LOG_LEVEL: 'silent' }), store };
-  const services = await createServices(config, { warn: () => {} });
+  const services = await createServices(config, { info: () => {}, warn: () => {} });
   try {
     await body(services);
   } finally {

@@ -80,3 +80,19 @@ test('hosts and networks that may be called are checked at the start, each by na
       ['b.test/path', 'c d', '10.0.0.0', ...Object.keys(wrong)].every((part) => error.message.includes(part)),
   );
 });
+
+test('secrets of webhooks are whsec_ and 24 to 64 bytes, and no message repeats one', () => {
+  const secret = (bytes: number) => `whsec_${Buffer.alloc(bytes, 7).toString('base64')}`;
+  const { webhooks } = readConfig({ EMR_WEBHOOK_SECRET: `${secret(24)}, ${secret(64)}` });
+  assert.deepEqual(webhooks, {
+    secrets: [Buffer.alloc(24, 7), Buffer.alloc(64, 7)],
+    attempts: 8,
+    waitMs: 5000,
+  });
+  for (const wrong of [secret(23), secret(65), 'planted', 'whsec_planted!', secret(24).slice(6)]) {
+    assert.throws(
+      () => readConfig({ EMR_WEBHOOK_SECRET: wrong }),
+      (error: Error) => error.message.includes('EMR_WEBHOOK_SECRET') && !error.message.includes(wrong),
+    );
+  }
+});

@@ -7,7 +7,7 @@ import type { Services } from '../../services.js';
 import { batchResults, resultRow, resultsTable } from '../batch-results.js';
 import { viewMerge } from '../merge-view.js';
 import { batchId, refusals } from '../schemas/common.js';
-import { mergeView } from '../schemas/merge.js';
+import { mergeView, webhook } from '../schemas/merge.js';
 import type { Api } from '../types.js';
 
 const evaluate = z
@@ -22,8 +22,14 @@ const batchRequest = z.union([
       .min(1)
       .max(MAX_MERGES),
     evaluate,
+    webhook: webhook.optional(),
   }),
-  z.strictObject({ template: sweepTemplate.meta({ id: 'SweepTemplate' }), grid: sweepGrid, evaluate }),
+  z.strictObject({
+    template: sweepTemplate.meta({ id: 'SweepTemplate' }),
+    grid: sweepGrid,
+    evaluate,
+    webhook: webhook.optional(),
+  }),
 ]);
 
 const batchView = z
@@ -36,7 +42,7 @@ const batchView = z
   .meta({ id: 'Batch' });
 
 export function batchRoutes(app: Api, services: Services): void {
-  const { batches, merges } = services;
+  const { batches, merges, webhooks } = services;
   const byId = z.strictObject({ id: batchId });
   const view = async (access: Access, { merges: ids, ...batch }: BatchFact) => {
     const found = await Promise.all(ids.map((merge) => merges.find(access.namespace, merge)));
@@ -53,14 +59,16 @@ export function batchRoutes(app: Api, services: Services): void {
         summary: 'Many merges in one call',
         description:
           'A list, or a sweep: a template and a grid of methods and parameters. All or none: if one request is refused, ' +
-          'none is accepted and every refusal is listed.',
+          'none is accepted and every refusal is listed. A webhook is told of the end of each merge.',
         body: batchRequest,
-        response: { 202: batchView, ...refusals(400, 404, 409, 422) },
+        response: { 202: batchView, ...refusals(400, 403, 404, 409, 422) },
       },
     },
     async ({ body, access }, reply) => {
+      if (body.webhook) webhooks.check(body.webhook.url);
       const requests = 'merges' in body ? body.merges : expandSweep(body.template, body.grid);
       const fact = await batches.submit(access.namespace, requests, body.evaluate);
+      for (const merge of fact.merges) await webhooks.expect(access.namespace, merge, body.webhook?.url);
       return reply
         .status(202)
         .header('location', `/v1/batches/${fact.id}`)

@@ -8,13 +8,13 @@ import { viewPlan } from '../plan-view.js';
 import { runEvents } from '../run-events.js';
 import { listNewest } from '../run-list.js';
 import { idOrName, listOf, nothing, page, refusals } from '../schemas/common.js';
-import { mergeView, planView } from '../schemas/merge.js';
+import { mergeBody, mergeView, planView } from '../schemas/merge.js';
 import type { Api } from '../types.js';
 
 const byId = z.strictObject({ id: idOrName });
 
 export function mergeRoutes(app: Api, services: Services): void {
-  const { merges, submitter, lifecycle, store, config } = services;
+  const { merges, submitter, lifecycle, store, config, webhooks } = services;
   const tags = ['merges'];
   const closing = new AbortController();
   app.addHook('preClose', async () => closing.abort());
@@ -44,12 +44,14 @@ export function mergeRoutes(app: Api, services: Services): void {
         description:
           'The same request on the same checkpoints is the same merge: the second answer is 200 with the first merge. ' +
           'One that failed or was cancelled is run again; until then its name is free for another merge.',
-        body: mergeRequest,
-        response: { 202: mergeView, 200: mergeView, ...refusals(400, 404, 409, 422) },
+        body: mergeBody,
+        response: { 202: mergeView, 200: mergeView, ...refusals(400, 403, 404, 409, 422) },
       },
     },
-    async ({ body, access }, reply) => {
-      const { fact, created } = await submitter.submit(access.namespace, body);
+    async ({ body: { webhook, ...request }, access }, reply) => {
+      if (webhook) webhooks.check(webhook.url);
+      const { fact, created } = await submitter.submit(access.namespace, request);
+      await webhooks.expect(access.namespace, fact.id, webhook?.url);
       reply.header('location', `/v1/merges/${fact.id}`);
       return reply.status(created ? 202 : 200).send(await viewMerge(services, access.namespace, fact));
     },
@@ -112,10 +114,14 @@ export function mergeRoutes(app: Api, services: Services): void {
         response: { 200: mergeView, ...refusals(400, 404, 409) },
       },
     },
-    async ({ params, access }) => {
-      const fact = await merges.get(access.namespace, params.id);
-      await lifecycle.cancel(access.namespace, fact.id);
-      return viewMerge(services, access.namespace, fact);
+    async ({ params, access: { namespace }, log }) => {
+      const fact = await merges.get(namespace, params.id);
+      await lifecycle.cancel(namespace, fact.id);
+      // No worker may have had it. What cannot be queued now is found by the reconciler.
+      await webhooks
+        .follow(namespace, fact.id)
+        .catch((err: unknown) => log.warn({ err, merge: fact.id }, 'webhooks are not queued yet'));
+      return viewMerge(services, namespace, fact);
     },
   );
 

@@ -1,7 +1,32 @@
 import { z } from 'zod';
 import { mergeRequest } from '../../merge/request.js';
+import { MAX_URL_LENGTH } from '../../outbound/hosts.js';
 import { name } from './common.js';
 import { runFields } from './run.js';
+
+/** Where a merge's end is told. */
+export const webhook = z.strictObject({
+  url: z
+    .string()
+    .max(MAX_URL_LENGTH)
+    .describe(
+      'Called by POST when the merge has ended, signed; of a host that the operator allows. See docs/webhooks.md.',
+    ),
+});
+
+/** A webhook is no part of a merge's identity: the same merge may tell several. */
+export const mergeBody = mergeRequest.extend({ webhook: webhook.optional() });
+
+const webhookView = z.object({
+  host: z.string(),
+  state: z.enum(['pending', 'delivered', 'failed']),
+  attempts: z.int(),
+  delivery: z.string().optional().describe('`webhook-id` of every attempt; once the merge has ended.'),
+  last_attempt_at: z.iso.datetime().optional(),
+  last_status: z.int().optional(),
+  last_error: z.string().optional().describe('Why there was no answer.'),
+  next_attempt_at: z.iso.datetime().optional(),
+});
 
 export const mergeView = z
   .object({
@@ -9,6 +34,7 @@ export const mergeView = z
     name: name.optional(),
     ...runFields,
     request: mergeRequest,
+    webhooks: z.array(webhookView).optional(),
     result: z
       .object({ finished_at: z.iso.datetime(), seconds: z.number(), bytes: z.int().describe('Of all its files.') })
       .optional(),

@@ -23,6 +23,11 @@ test('docs/formats.md shows the script that rebuilds a task as it is', () => {
   assert.equal(shown, readRoot('docs/snippets/rebuild.py'));
 });
 
+test('docs/webhooks.md shows the check of a signature as it is', () => {
+  const shown = blocks(readRoot('docs/webhooks.md'), 'js').at(-1);
+  assert.equal(shown, readRoot('docs/snippets/verify-webhook.mjs'));
+});
+
 /** A heading as GitHub makes an anchor of it. */
 const anchor = (heading: string) =>
   heading
