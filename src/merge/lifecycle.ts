@@ -20,8 +20,11 @@ export function createLifecycle(
   runs: Pick<Runs<RunFact, unknown>, 'all' | 'outcome' | 'cancel'>,
   queue: WorkQueue,
 ): Lifecycle {
-  /** Never changes back: a run that succeeded needs no look again. The same request has one id in all namespaces. */
-  const succeeded = new Set<string>();
+  /**
+   * By namespace: runs that had succeeded when they were looked at last, and need no look again. With the time of the
+   * request: one that is deleted and asked for again has the same id, and is open.
+   */
+  const succeeded = new Map<string, ReadonlySet<string>>();
 
   return {
     async cancel(namespace, id) {
@@ -47,14 +50,21 @@ export function createLifecycle(
 
     async reconcile(namespace) {
       let queued = 0;
-      for await (const { id } of runs.all(namespace)) {
-        if (succeeded.has(`${namespace}/${id}`)) continue;
+      const before = succeeded.get(namespace);
+      const settled = new Set<string>();
+      for await (const { id, created_at } of runs.all(namespace)) {
+        const run = `${id} ${created_at}`;
+        if (before?.has(run)) {
+          settled.add(run);
+          continue;
+        }
         const { state } = await runs.outcome(namespace, id);
-        if (state === 'succeeded') succeeded.add(`${namespace}/${id}`);
+        if (state === 'succeeded') settled.add(run);
         if (state !== 'open' || (await queue.status({ kind, namespace, id }))) continue;
         await queue.enqueue({ kind, namespace, id });
         queued += 1;
       }
+      succeeded.set(namespace, settled);
       return queued;
     },
   };
