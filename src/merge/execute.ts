@@ -34,7 +34,14 @@ export function createMergeHandler(options: ExecuteOptions): JobHandler {
   const { store, merges } = options;
   return async ({ namespace, id }, context) => {
     const fact = await merges.find(namespace, id);
-    if (fact === undefined || (await merges.outcome(namespace, id)).state !== 'open') return;
+    if (fact === undefined) return;
+    const before = await merges.outcome(namespace, id);
+    if (before.state === 'succeeded') {
+      // Perhaps in a worker that died before it could remove what others had left.
+      const kept = keys.attempt(namespace, id, before.result.attempt);
+      await store.deletePrefix(keys.attempts(namespace, id), { keep: kept });
+    }
+    if (before.state !== 'open') return;
 
     const attempt = `${options.now().toString(36)}-${randomBytes(4).toString('hex')}`;
     const prefix = keys.attempt(namespace, id, attempt);
@@ -47,7 +54,8 @@ export function createMergeHandler(options: ExecuteOptions): JobHandler {
     }
     // Before the fact that ends the merge: whoever reads it finds nothing left, and may ask for the merge again.
     if (!won && !(await mayBeCommitted(merges, namespace, id, attempt))) await store.deletePrefix(prefix);
-    if (won) await removeOtherAttempts(store, namespace, id, prefix);
+    // What attempts of workers that died left behind.
+    if (won) await store.deletePrefix(keys.attempts(namespace, id), { keep: prefix });
     if (failure === undefined) return;
     // Another attempt has ended the merge, and removed the files that this one was writing: there is nothing left to do.
     const outcome = await merges.outcome(namespace, id).catch(() => undefined);
@@ -126,11 +134,4 @@ async function planOf(checkpoints: CheckpointCatalog, namespace: string, fact: R
     })),
   );
   return planMerge({ request, base, tasks });
-}
-
-/** What attempts of workers that died left behind. */
-async function removeOtherAttempts(store: Store, namespace: string, id: string, kept: string): Promise<void> {
-  for await (const { prefixes } of store.list(keys.attempts(namespace, id), { delimiter: true })) {
-    for (const prefix of prefixes) if (prefix !== kept) await store.deletePrefix(prefix);
-  }
 }

@@ -1,5 +1,5 @@
 import { constants } from 'node:fs';
-import { access, mkdir, open, realpath, rm, stat, unlink } from 'node:fs/promises';
+import { access, mkdir, open, readdir, realpath, rm, stat, unlink } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { EmrError } from '../errors.js';
 import { coded, fsError, isAbsent } from './fs-errors.js';
@@ -9,7 +9,7 @@ import { realInside, removeEmpty, syncDirectory } from './fs-paths.js';
 import { fileReader } from './fs-reader.js';
 import { openTemp } from './fs-temp.js';
 import { fileWriter, writeAll } from './fs-writer.js';
-import { checkDeletePrefix, checkKey, checkPrefix } from './keys.js';
+import { checkDeletePrefix, checkKept, checkKey, checkPrefix } from './keys.js';
 import { SMALL_OBJECT_BYTES, tooLarge } from './small.js';
 import { until } from './source.js';
 import type { ObjectInfo, ObjectReader, Store } from './types.js';
@@ -161,17 +161,21 @@ export function createFileStore({ root: given, readOnly = false }: FileStoreOpti
       });
     },
 
-    async deletePrefix(prefix) {
+    async deletePrefix(prefix, { keep } = {}) {
       checkDeletePrefix(prefix);
+      const kept = keep && checkKept(prefix, keep).slice(prefix.length, -1);
       await coded(prefix, async () => {
         const real = await forWriting(prefix);
         const directory = join(real, prefix.slice(0, -1));
         try {
           // Not a file of that name, which is an object outside the prefix.
           if (!(await stat(await realInside(real, directory))).isDirectory()) return;
+          const gone = kept ? (await readdir(directory)).filter((name) => name !== kept) : [''];
           // Writers may still add files: the directory is then not empty at first.
-          await rm(directory, { recursive: true, force: true, maxRetries: 5, retryDelay: 20 });
-          await syncDirectory(dirname(directory));
+          for (const name of gone) {
+            await rm(join(directory, name), { recursive: true, force: true, maxRetries: 5, retryDelay: 20 });
+          }
+          await syncDirectory(kept ? directory : dirname(directory));
         } catch (error) {
           if (!isAbsent(error)) throw error;
         }

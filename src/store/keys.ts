@@ -46,6 +46,14 @@ export function checkDeletePrefix(prefix: string): string {
   return checkPrefix(prefix);
 }
 
+/** `keep` itself if it is a prefix one segment below `prefix`. */
+export function checkKept(prefix: string, keep: string): string {
+  const segment = keep.slice(prefix.length);
+  if (keep.startsWith(prefix) && segment.length > 1 && segment.indexOf('/') === segment.length - 1)
+    return checkPrefix(keep);
+  throw new EmrError('invalid_name', 'What is kept of a prefix lies one segment below it.', { prefix, keep });
+}
+
 /** Order of keys in listings: by UTF-8 bytes, as S3 has it; `<` on strings compares UTF-16 units, which differs. */
 export function compareKeys(a: string, b: string): number {
   return Buffer.compare(Buffer.from(a), Buffer.from(b));

@@ -79,12 +79,16 @@ async function abortUploads(bucket: Bucket, prefix: string): Promise<void> {
   }
 }
 
-/** Uploads first: one that ends meanwhile is then among the objects. */
-export async function deleteBelow(bucket: Bucket, prefix: string): Promise<void> {
+/**
+ * Uploads first: one that ends meanwhile is then among the objects. Those below `keep` go too: an upload whose beginning
+ * was answered to nobody has been begun twice.
+ */
+export async function deleteBelow(bucket: Bucket, prefix: string, keep?: string): Promise<void> {
   await coded(prefix, async () => {
     await abortUploads(bucket, bucket.key(prefix));
     for await (const page of listObjects(bucket, prefix, false)) {
-      const keys = page.objects.map((object) => bucket.key(object.key));
+      const gone = page.objects.filter(({ key }) => keep === undefined || !key.startsWith(keep));
+      const keys = gone.map((object) => bucket.key(object.key));
       if (keys.length > 0) await deletePage(bucket, keys);
     }
   });

@@ -1,5 +1,5 @@
 import { HeadObjectCommand } from '@aws-sdk/client-s3';
-import { checkDeletePrefix, checkKey, checkPrefix } from './keys.js';
+import { checkDeletePrefix, checkKept, checkKey, checkPrefix } from './keys.js';
 import { createCheck } from './s3-check.js';
 import { openBucket, type S3Config } from './s3-client.js';
 import { createObject } from './s3-create.js';
@@ -65,8 +65,8 @@ export function createS3Store(config: S3Config): Store {
       await deleteObject(bucket, bucket.key(checkKey(key)));
     },
 
-    async deletePrefix(prefix) {
-      await deleteBelow(bucket, checkDeletePrefix(prefix));
+    async deletePrefix(prefix, { keep } = {}) {
+      await deleteBelow(bucket, checkDeletePrefix(prefix), keep && checkKept(prefix, keep));
     },
 
     check: createCheck(bucket),

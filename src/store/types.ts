@@ -78,8 +78,11 @@ export interface Store {
   list(prefix: string, options?: { delimiter?: boolean }): AsyncIterable<ListPage>;
   /** No error if it is not there. */
   delete(key: string): Promise<void>;
-  /** Everything below `prefix`, which ends in `/`; with it what unfinished writers of earlier processes left there. */
-  deletePrefix(prefix: string): Promise<void>;
+  /**
+   * Everything below `prefix`, which ends in `/`; with it what unfinished writers left there. Objects below `keep`, one
+   * segment further and with a `/` too, stay; nobody may be writing there.
+   */
+  deletePrefix(prefix: string, options?: { keep?: string }): Promise<void>;
   /** Throws `store_unavailable` if the store cannot be used now. */
   check(): Promise<void>;
   close(): Promise<void>;

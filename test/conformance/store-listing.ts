@@ -113,6 +113,21 @@ export function listingCases(open: OpenStore): void {
     assert.deepEqual(await leftovers(), []);
   });
 
+  test('deletes all below a prefix but what is kept, and unfinished writers where nothing else is', async (opened) => {
+    const { store, leftovers } = opened;
+    for (const key of ['a/1/x', 'a/1/y/z', 'a/2/x', 'a/10/x', 'a/x', 'b']) await store.create(key, Buffer.from('x'));
+    const writer = await store.openWriter('a/3/alone', 9 * MIB);
+    await writer.write(Buffer.alloc(9 * MIB));
+    await opened.arrived?.();
+    await store.deletePrefix('a/', { keep: 'a/1/' });
+    assert.deepEqual(await keys(store), ['a/1/x', 'a/1/y/z', 'b']);
+    assert.deepEqual(await leftovers(), []);
+    await refused('upload_incomplete', () => writer.finish());
+    for (const keep of ['b/', 'a/', 'a/1/y/', 'a/1']) {
+      await refused('invalid_name', () => store.deletePrefix('a/', { keep }));
+    }
+  });
+
   test('creates while neighbours are deleted: no write is lost to a vanishing folder', async ({ store, leftovers }) => {
     const one = async (i: number) => {
       for (let round = 0; round < 10; round++) {
