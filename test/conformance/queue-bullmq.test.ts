@@ -161,7 +161,7 @@ describe('queue: BullMQ on Redis', { skip }, () => {
     await assertAllRefused(); // never up
 
     for (const id of ['a', 'b']) {
-      const back = await privateRedis(first.port);
+      const back = await privateRedis({ port: first.port });
       assert.ok(!('skip' in back));
       t.after(() => back.stop());
       await until('the queue is back', () =>

@@ -29,9 +29,18 @@ export async function redisServer(): Promise<RedisServer | { readonly skip: stri
   return privateRedis();
 }
 
-/** A server of one's own, to stop and start at will, with nothing in it; `port` to bring one back where it was. */
-export async function privateRedis(port?: number): Promise<RedisServer | { readonly skip: string }> {
-  if (isInstalled() || install()) return start(port ?? (await freePort()));
+export interface PrivateRedisOptions {
+  /** To bring a server back where it was. */
+  readonly port?: number;
+  /** Where what it holds is kept, and found again by the next; without one it holds nothing beyond its end. */
+  readonly folder?: string;
+}
+
+/** A server of one's own, to stop and start at will. */
+export async function privateRedis(
+  options: PrivateRedisOptions = {},
+): Promise<RedisServer | { readonly skip: string }> {
+  if (isInstalled() || install()) return start(options);
   const skip = `no redis-server here; to bring it: ${INSTALL}`;
   if (process.env.CI === 'true') throw new Error(skip);
   return { skip };
@@ -70,9 +79,11 @@ async function freePort(): Promise<number> {
   return port;
 }
 
-async function start(port: number): Promise<RedisServer> {
-  const dir = await mkdtemp(join(tmpdir(), 'emr-redis-'));
-  const settings = { port, bind: '127.0.0.1', save: '', appendonly: 'no', dir, 'maxmemory-policy': 'noeviction' };
+async function start({ port: given, folder }: PrivateRedisOptions): Promise<RedisServer> {
+  const port = given ?? (await freePort());
+  const dir = folder ?? (await mkdtemp(join(tmpdir(), 'emr-redis-')));
+  const durable = folder === undefined ? { appendonly: 'no' } : { appendonly: 'yes', appendfsync: 'always' };
+  const settings = { port, bind: '127.0.0.1', save: '', ...durable, dir, 'maxmemory-policy': 'noeviction' };
   const args = Object.entries(settings).flatMap(([name, value]) => [`--${name}`, String(value)]);
   const child = spawn('redis-server', args, { stdio: ['ignore', 'pipe', 'ignore'] });
   const kill = () => child.kill('SIGKILL');
@@ -97,7 +108,7 @@ async function start(port: number): Promise<RedisServer> {
       kill();
       await exited;
       process.removeListener('exit', kill);
-      await rm(dir, { recursive: true, force: true });
+      if (folder === undefined) await rm(dir, { recursive: true, force: true });
     },
   };
 }

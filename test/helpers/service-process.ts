@@ -16,6 +16,10 @@ export interface ServiceProcess {
   readonly lines: string[];
   /** Whether its log says that it began to run this merge. */
   began(merge: string): boolean;
+  /** Whether it has not ended. */
+  readonly alive: boolean;
+  /** Sends the signal. */
+  signal(signal: NodeJS.Signals): void;
   /** Sends the signal and waits for the end; the exit code, null after SIGKILL. */
   stop(signal?: NodeJS.Signals): Promise<number | null>;
 }
@@ -55,6 +59,10 @@ function start(program: keyof typeof PROGRAMS, env: ServiceEnvironment): Service
   return {
     pid: child.pid!,
     lines,
+    get alive() {
+      return child.exitCode === null && child.signalCode === null;
+    },
+    signal: (signal) => void child.kill(signal),
     began: (merge) => lines.some((line) => line.includes('"merge started"') && line.includes(merge)),
     async stop(signal = 'SIGTERM') {
       child.kill(signal);
