@@ -42,6 +42,8 @@ const environment = z.object({
   /** Threads that compute one merge. */
   EMR_THREADS: z.coerce.number().int().min(1).max(256).optional(),
   EMR_API_KEYS: list,
+  /** Of one key; a few clients that poll and download by ranges stay below, a loop that went wild does not. */
+  EMR_REQUESTS_PER_MINUTE: z.coerce.number().int().min(1).default(6_000),
   /** Folders below which `file:///…` checkpoints may be registered. */
   EMR_FILE_ROOTS: list,
   /** Of one upload request; the default holds any single checkpoint of today and still stops a runaway client. */
@@ -80,6 +82,7 @@ export interface Config {
   readonly redisUrl: string | undefined;
   readonly threads: number | undefined;
   readonly apiKeys: readonly string[];
+  readonly requestsPerMinute: number;
   readonly fileRoots: readonly string[];
   readonly maxUploadBytes: number;
   readonly outbound: { readonly hosts: readonly AllowedHost[]; readonly networks: readonly string[] };
@@ -108,6 +111,7 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
     redisUrl: e.REDIS_URL,
     threads: e.EMR_THREADS,
     apiKeys: e.EMR_API_KEYS,
+    requestsPerMinute: e.EMR_REQUESTS_PER_MINUTE,
     fileRoots: e.EMR_FILE_ROOTS,
     maxUploadBytes: e.EMR_MAX_UPLOAD_BYTES,
     outbound: { hosts: e.EMR_OUTBOUND_HOSTS, networks: e.EMR_OUTBOUND_NETWORKS },

@@ -11,6 +11,7 @@ export const ERRORS = {
   not_found: { status: 404, retry: false, title: 'There is nothing at this address' },
   unauthorized: { status: 401, retry: false, title: 'The request has no valid API key' },
   forbidden: { status: 403, retry: false, title: 'The API key may not do this' },
+  rate_limited: { status: 429, retry: true, title: 'The API key has sent too many requests' },
   unknown_key: { status: 404, retry: false, title: 'There is no API key of this id' },
   unsupported_media_type: { status: 415, retry: false, title: 'The content type is not accepted here' },
   too_large: { status: 413, retry: false, title: 'This is larger than this server accepts' },

@@ -1,9 +1,10 @@
 import { readFileSync } from 'node:fs';
-import { type Logger, pino } from 'pino';
+import type { Logger } from 'pino';
 import { buildApp } from './api/app.js';
 import { listNamespaces } from './catalog/namespaces.js';
 import type { Config } from './config.js';
 import { requireKeys } from './exposure.js';
+import { createLogger } from './logger.js';
 import { createServices, type Services } from './services.js';
 import { removeLeftovers } from './store/open.js';
 import { startWorker } from './worker.js';
@@ -21,8 +22,7 @@ export interface RunningServer {
 }
 
 /** The HTTP service, listening. Without Redis it also runs the merges (embedded mode). */
-export async function startServer(config: Config): Promise<RunningServer> {
-  const logger = pino({ level: config.logLevel });
+export async function startServer(config: Config, logger: Logger = createLogger(config)): Promise<RunningServer> {
   const services = await createServices(config, logger);
   await requireKeys(config, services.apiKeys).catch(async (error) => {
     await services.close();

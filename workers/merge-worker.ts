@@ -1,7 +1,7 @@
 /** Entry of a worker process: takes merges and jobs from Redis. Any number of them, on any number of machines. */
 import closeWithGrace from 'close-with-grace';
-import { pino } from 'pino';
 import { readConfig } from '../src/config.js';
+import { createLogger } from '../src/logger.js';
 import { createServices } from '../src/services.js';
 import { startWorker } from '../src/worker.js';
 
@@ -9,7 +9,7 @@ const config = readConfig(process.env);
 if (config.redisUrl === undefined) {
   throw new Error('Set REDIS_URL: a worker takes merges from Redis. Without Redis, `npm start` runs them itself.');
 }
-const logger = pino({ level: config.logLevel });
+const logger = createLogger(config);
 const services = await createServices(config, logger);
 const worker = await startWorker(services, logger);
 logger.info({ pid: process.pid }, 'worker ready');

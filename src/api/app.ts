@@ -3,10 +3,13 @@ import Fastify, { type FastifyBaseLogger } from 'fastify';
 import { serializerCompiler, validatorCompiler, type ZodTypeProvider } from 'fastify-type-provider-zod';
 import type { Services } from '../services.js';
 import { createGuard } from './guard.js';
+import { audit } from './plugins/audit.js';
 import { auth } from './plugins/auth.js';
 import { metrics } from './plugins/metrics.js';
 import { openapi } from './plugins/openapi.js';
 import { answerMalformed, problems, sendProblem } from './plugins/problems.js';
+import { rateLimit } from './plugins/rate-limit.js';
+import { SECURITY_HEADERS, securityHeaders } from './plugins/security-headers.js';
 import { unreadBodies } from './plugins/unread-bodies.js';
 import { batchRoutes } from './routes/batches.js';
 import { checkpointRoutes } from './routes/checkpoints.js';
@@ -43,7 +46,8 @@ export async function buildApp({ services, logger, version }: AppOptions): Promi
     exposeHeadRoutes: false, // a HEAD answer has the real length, so the routes that have one say it themselves
     forceCloseConnections: 'idle',
     clientErrorHandler: answerMalformed,
-    frameworkErrors: (error, request, reply) => void sendProblem(error, request, reply),
+    // No hook sees these.
+    frameworkErrors: (error, request, reply) => void sendProblem(error, request, reply.headers(SECURITY_HEADERS)),
     routerOptions: { maxParamLength: MAX_PARAM_LENGTH },
   }).withTypeProvider<ZodTypeProvider>();
   app.setValidatorCompiler(validatorCompiler);
@@ -52,8 +56,11 @@ export async function buildApp({ services, logger, version }: AppOptions): Promi
 
   await app.register(problems);
   await app.register(unreadBodies);
+  await app.register(securityHeaders);
   const { apiKeys: stored, config } = services;
   await app.register(auth, { guard: createGuard({ environmentKeys: config.apiKeys, stored, now: Date.now }) });
+  await app.register(rateLimit, { requestsPerMinute: config.requestsPerMinute });
+  await app.register(audit);
   await app.register(openapi, { version });
   await app.register(metrics, { queue: services.queue });
   // Sizes are counted where the bytes flow (catalog/upload-stream.ts): the parser's own limit would cut a file short.

@@ -17,6 +17,8 @@ const CACHED_KEYS = 1_000;
 /** Whoever sent the key, and what its limits are. */
 export interface Admitted extends Access {
   readonly limits: KeyLimits;
+  /** Whether there is a key to count requests of. */
+  readonly counted: boolean;
 }
 
 export interface Guard {
@@ -32,7 +34,7 @@ export interface GuardOptions {
 }
 
 const digest = (text: string) => createHash('sha256').update(text).digest();
-const ALL = { namespace: DEFAULT_NAMESPACE, scope: 'admin', limits: {} } as const;
+const ALL = { namespace: DEFAULT_NAMESPACE, scope: 'admin', limits: {}, counted: true } as const;
 
 /** Knows keys. Where there are none at all, everybody is admitted: then the server listens to this machine only. */
 export function createGuard({ environmentKeys, stored, now }: GuardOptions): Guard {
@@ -64,7 +66,7 @@ export function createGuard({ environmentKeys, stored, now }: GuardOptions): Gua
     const key = parts && (await found.fetch(parts.id))?.key;
     if (!key || !matchesSecret(parts.secret, key.secret) || key.revoked_at !== undefined) return undefined;
     if (key.expires_at !== undefined && Date.parse(key.expires_at) <= now()) return undefined;
-    return { key: key.id, namespace: key.namespace, scope: key.scope, limits: key.limits };
+    return { key: key.id, namespace: key.namespace, scope: key.scope, limits: key.limits, counted: true };
   };
 
   return {
@@ -74,7 +76,7 @@ export function createGuard({ environmentKeys, stored, now }: GuardOptions): Gua
         const admitted = fromEnvironment(given) ?? (await fromStore(given));
         if (admitted) return admitted;
       }
-      return (await isOpen()) ? { ...ALL, key: 'none' } : undefined;
+      return (await isOpen()) ? { ...ALL, key: 'none', counted: false } : undefined;
     },
   };
 }

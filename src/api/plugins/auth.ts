@@ -31,8 +31,8 @@ export const auth = fp<{ guard: Guard }>(
       if (access === undefined) {
         throw new EmrError('unauthorized', 'Send a key of this server as Authorization: Bearer <key>.');
       }
-      requireScope(access, scope);
       request.access = access;
+      requireScope(access, scope);
     });
   },
   { name: 'auth' },

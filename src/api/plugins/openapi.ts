@@ -4,6 +4,7 @@ import fp from 'fastify-plugin';
 import { jsonSchemaTransform, jsonSchemaTransformObject } from 'fastify-type-provider-zod';
 import { z } from 'zod';
 import { refusals } from '../schemas/common.js';
+import { DOCS_POLICY } from './security-headers.js';
 
 type Transform = typeof jsonSchemaTransform;
 
@@ -12,7 +13,7 @@ const transformSchema: Transform = (options) => {
   const { scope } = options.route.config ?? {};
   if (scope === undefined || scope === 'open')
     return transformBody({ ...options, schema: { ...options.schema, security: [] } });
-  const response = { ...(options.schema.response as object), ...refusals(401, 403) };
+  const response = { ...(options.schema.response as object), ...refusals(401, 403, 429) };
   return transformBody({ ...options, schema: { ...options.schema, response, security: [{ key: [scope] }] } });
 };
 
@@ -74,7 +75,7 @@ export const openapi = fp<{ version: string }>(
       docs.addHook('onRoute', (route) => {
         route.config = { ...route.config, scope: 'open' };
       });
-      await docs.register(swaggerUi, { routePrefix: '/docs' });
+      await docs.register(swaggerUi, { routePrefix: '/docs', staticCSP: DOCS_POLICY });
     });
     app.get('/openapi.yaml', { config: { scope: 'open' }, schema: { hide: true } }, async (_request, reply) => {
       return reply.type('application/yaml').send(app.swagger({ yaml: true }));

@@ -4,6 +4,7 @@ import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
 import fp from 'fastify-plugin';
 import { hasZodFastifySchemaValidationErrors } from 'fastify-type-provider-zod';
 import { EmrError, ERRORS, type ErrorCode, toEmrError } from '../../errors.js';
+import { SECURITY_HEADERS } from './security-headers.js';
 
 /** Fastify's own refusals, by the code of ours that they mean. */
 const FRAMEWORK_CODES: Record<string, ErrorCode> = {
@@ -20,6 +21,13 @@ const FRAMEWORK_CODES: Record<string, ErrorCode> = {
   ECONNRESET: 'upload_incomplete',
   ERR_STREAM_PREMATURE_CLOSE: 'upload_incomplete',
 };
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** Why it was refused, if it was. */
+    refusal: ErrorCode | null;
+  }
+}
 
 /** The body of every refusal: RFC 9457 with `code`, `retry` and the error's facts as extension members. */
 export function problemOf(error: EmrError): Record<string, unknown> {
@@ -58,6 +66,7 @@ function codedError(error: FastifyError): EmrError {
 export function sendProblem(error: FastifyError, request: FastifyRequest, reply: FastifyReply): FastifyReply {
   const coded = codedError(error);
   if (coded.status >= 500) request.log.error({ err: error, code: coded.code }, coded.detail);
+  request.refusal = coded.code;
   if (coded.code === 'unauthorized') reply.header('www-authenticate', 'Bearer');
   if (coded.code === 'forbidden') {
     reply.header('www-authenticate', `Bearer error="insufficient_scope", scope="${coded.facts.scope}"`); // RFC 6750, 3.1
@@ -79,6 +88,7 @@ export function answerMalformed(error: NodeJS.ErrnoException, socket: Socket): v
     `HTTP/1.1 ${status} ${STATUS_CODES[status]}`,
     'content-type: application/problem+json',
     `content-length: ${Buffer.byteLength(body)}`,
+    ...Object.entries(SECURITY_HEADERS).map(([name, value]) => `${name}: ${value}`),
     'connection: close',
   ];
   socket.end(`${head.join('\r\n')}\r\n\r\n${body}`);
@@ -87,6 +97,7 @@ export function answerMalformed(error: NodeJS.ErrnoException, socket: Socket): v
 /** Turns every error into `application/problem+json`; what is not the client's is logged with its cause. */
 export const problems = fp(
   async (app) => {
+    app.decorateRequest('refusal', null);
     app.setErrorHandler(sendProblem);
     app.setNotFoundHandler((request, reply) => {
       const error = new EmrError('not_found', `There is nothing at ${request.method} ${request.url.split('?')[0]}.`);

@@ -18,7 +18,7 @@ const options = { namespace: 'team', scope: 'write', limits: { running: 2 } } as
 test('a stored key is known by its id and its secret', async () => {
   const { apiKeys, admit } = setup();
   const { record, key } = await apiKeys.create(options);
-  assert.deepEqual(await admit(key), { key: record.id, ...options });
+  assert.deepEqual(await admit(key), { key: record.id, ...options, counted: true });
   assert.equal(await admit(`${key}x`), undefined);
   assert.equal(await admit(key.slice(0, -1)), undefined);
   const { key: second } = await apiKeys.create(options);
@@ -66,7 +66,13 @@ test('without any key everybody is admitted; from the first one on nobody withou
 
 test('keys of the environment may do everything in the namespace default, beside stored ones', async () => {
   const { apiKeys, admit, guard } = setup(['first', 'second']);
-  assert.deepEqual(await admit('second'), { key: 'environment-2', namespace: 'default', scope: 'admin', limits: {} });
+  assert.deepEqual(await admit('second'), {
+    key: 'environment-2',
+    namespace: 'default',
+    scope: 'admin',
+    limits: {},
+    counted: true,
+  });
   const { key } = await apiKeys.create(options);
   assert.equal((await admit(key))?.namespace, 'team');
   assert.equal(await guard.admit(undefined), undefined);
