@@ -30,6 +30,8 @@ const listOf = <T>(parse: (entry: string) => T) =>
     }),
   );
 
+const count = (value: number) => z.coerce.number().int().min(1).default(value);
+
 /** The environment of a process; every variable is optional. The only place where it is read. */
 const environment = z.object({
   PORT: z.coerce.number().int().min(0).max(65_535).default(8080),
@@ -66,6 +68,14 @@ const environment = z.object({
   /** How often one receiver is tried in all, and the wait before the second try; each further wait is four times as long. */
   EMR_WEBHOOK_ATTEMPTS: z.coerce.number().int().min(1).max(20).default(8),
   EMR_WEBHOOK_WAIT_SECONDS: z.coerce.number().min(0.01).max(3600).default(5),
+  /** Each holds some MiB of buffers (over S3, ten) while it lasts. */
+  EMR_MAX_UPLOADS: count(32),
+  /** Each holds two workspaces of some MiB; more at once than this only take cores from each other. */
+  EMR_MAX_RECONSTRUCTIONS: count(32),
+  /** Days of work for most; beyond it a client has more likely run wild than a plan. */
+  EMR_MAX_WAITING_MERGES: count(10_000),
+  /** Below what a process may have open by default on most systems, with its files. */
+  EMR_MAX_CONNECTIONS: count(2_000),
   /** From SIGTERM to the end of the process, at most; a supervisor's own limit must be longer. */
   EMR_GRACE_SECONDS: z.coerce.number().min(1).max(3600).default(30),
   /** Half of this and up to this again pass before the merge of a dead worker is taken up by another. */
@@ -88,6 +98,10 @@ export interface Config {
   readonly outbound: { readonly hosts: readonly AllowedHost[]; readonly networks: readonly string[] };
   readonly verify: VerifyMode;
   readonly webhooks: { readonly secrets: readonly Buffer[]; readonly attempts: number; readonly waitMs: number };
+  /** Uploads and reconstructions that one process serves at once. */
+  readonly atOnce: { readonly uploads: number; readonly reconstructions: number };
+  readonly maxWaitingMerges: number;
+  readonly maxConnections: number;
   readonly graceMs: number;
   readonly lockMs: number;
   readonly reconcileMs: number;
@@ -121,6 +135,9 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
       attempts: e.EMR_WEBHOOK_ATTEMPTS,
       waitMs: 1000 * e.EMR_WEBHOOK_WAIT_SECONDS,
     },
+    atOnce: { uploads: e.EMR_MAX_UPLOADS, reconstructions: e.EMR_MAX_RECONSTRUCTIONS },
+    maxWaitingMerges: e.EMR_MAX_WAITING_MERGES,
+    maxConnections: e.EMR_MAX_CONNECTIONS,
     graceMs: 1000 * e.EMR_GRACE_SECONDS,
     lockMs: 1000 * e.EMR_LOCK_SECONDS,
     reconcileMs: 1000 * e.EMR_RECONCILE_SECONDS,

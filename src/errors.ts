@@ -103,6 +103,7 @@ export const ERRORS = {
   disk_full: { status: 507, retry: true, title: 'The store has no room left' },
   store_unavailable: { status: 503, retry: true, title: 'The object store does not answer' },
   queue_unavailable: { status: 503, retry: true, title: 'The queue does not answer' },
+  overloaded: { status: 503, retry: true, title: 'The server has as much to do as it takes at once' },
   not_ready: { status: 503, retry: true, title: 'The server cannot do its work at present' },
   internal: { status: 500, retry: true, title: 'The server failed' },
 } as const satisfies Record<string, { status: number; retry: boolean; title: string }>;

@@ -30,6 +30,7 @@ export async function startServer(config: Config, logger: Logger = createLogger(
   });
   await removeLeftovers(config.store);
   const app = await buildApp({ services, logger, version: packageVersion() });
+  app.server.maxConnections = config.maxConnections;
   app.server.requestTimeout = 0; // an upload takes as long as it takes
   app.server.setTimeout(IDLE_SOCKET_MS);
   const worker = config.redisUrl === undefined ? await startWorker(services, logger) : undefined;

@@ -7,6 +7,7 @@ import { audit } from './plugins/audit.js';
 import { auth } from './plugins/auth.js';
 import { metrics } from './plugins/metrics.js';
 import { openapi } from './plugins/openapi.js';
+import { places } from './plugins/places.js';
 import { answerMalformed, problems, sendProblem } from './plugins/problems.js';
 import { rateLimit } from './plugins/rate-limit.js';
 import { SECURITY_HEADERS, securityHeaders } from './plugins/security-headers.js';
@@ -61,6 +62,7 @@ export async function buildApp({ services, logger, version }: AppOptions): Promi
   await app.register(auth, { guard: createGuard({ environmentKeys: config.apiKeys, stored, now: Date.now }) });
   await app.register(rateLimit, { requestsPerMinute: config.requestsPerMinute });
   await app.register(audit);
+  await app.register(places, { limits: config.atOnce });
   await app.register(openapi, { version });
   await app.register(metrics, { queue: services.queue });
   // Sizes are counted where the bytes flow (catalog/upload-stream.ts): the parser's own limit would cut a file short.

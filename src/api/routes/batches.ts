@@ -6,6 +6,7 @@ import type { Access } from '../../scopes.js';
 import type { Services } from '../../services.js';
 import { batchResults, resultRow, resultsTable } from '../batch-results.js';
 import { viewMerge } from '../merge-view.js';
+import { requireRoom } from '../queue-room.js';
 import { batchId, refusals } from '../schemas/common.js';
 import { mergeView, webhook } from '../schemas/merge.js';
 import type { Api } from '../types.js';
@@ -61,12 +62,13 @@ export function batchRoutes(app: Api, services: Services): void {
           'A list, or a sweep: a template and a grid of methods and parameters. All or none: if one request is refused, ' +
           'none is accepted and every refusal is listed. A webhook is told of the end of each merge.',
         body: batchRequest,
-        response: { 202: batchView, ...refusals(400, 403, 404, 409, 422) },
+        response: { 202: batchView, ...refusals(400, 403, 404, 409, 422, 503) },
       },
     },
     async ({ body, access }, reply) => {
       if (body.webhook) webhooks.check(body.webhook.url);
       const requests = 'merges' in body ? body.merges : expandSweep(body.template, body.grid);
+      await requireRoom(services, requests.length);
       const fact = await batches.submit(access.namespace, requests, body.evaluate);
       for (const merge of fact.merges) await webhooks.expect(access.namespace, merge, body.webhook?.url);
       return reply

@@ -5,10 +5,12 @@ import { mergeRequest } from '../../merge/request.js';
 import type { Services } from '../../services.js';
 import { viewMerge } from '../merge-view.js';
 import { viewPlan } from '../plan-view.js';
+import { requireRoom } from '../queue-room.js';
 import { runEvents } from '../run-events.js';
 import { listNewest } from '../run-list.js';
 import { idOrName, listOf, nothing, page, refusals } from '../schemas/common.js';
-import { mergeBody, mergeView, planView } from '../schemas/merge.js';
+import { type MergeView, mergeBody, mergeView, planView } from '../schemas/merge.js';
+import { createSharedLooks } from '../shared-look.js';
 import type { Api } from '../types.js';
 
 const byId = z.strictObject({ id: idOrName });
@@ -16,6 +18,9 @@ const byId = z.strictObject({ id: idOrName });
 export function mergeRoutes(app: Api, services: Services): void {
   const { merges, submitter, lifecycle, store, config, webhooks } = services;
   const tags = ['merges'];
+  const shared = createSharedLooks<MergeView>();
+  const lookAt = (namespace: string, id: string) =>
+    shared(`${namespace}/${id}`, async () => viewMerge(services, namespace, await merges.get(namespace, id)));
   const closing = new AbortController();
   app.addHook('preClose', async () => closing.abort());
 
@@ -45,11 +50,12 @@ export function mergeRoutes(app: Api, services: Services): void {
           'The same request on the same checkpoints is the same merge: the second answer is 200 with the first merge. ' +
           'One that failed or was cancelled is run again; until then its name is free for another merge.',
         body: mergeBody,
-        response: { 202: mergeView, 200: mergeView, ...refusals(400, 403, 404, 409, 422) },
+        response: { 202: mergeView, 200: mergeView, ...refusals(400, 403, 404, 409, 422, 503) },
       },
     },
     async ({ body: { webhook, ...request }, access }, reply) => {
       if (webhook) webhooks.check(webhook.url);
+      await requireRoom(services, 1);
       const { fact, created } = await submitter.submit(access.namespace, request);
       await webhooks.expect(access.namespace, fact.id, webhook?.url);
       reply.header('location', `/v1/merges/${fact.id}`);
@@ -78,7 +84,7 @@ export function mergeRoutes(app: Api, services: Services): void {
       config: { scope: 'read' },
       schema: { tags, summary: 'One merge', params: byId, response: { 200: mergeView, ...refusals(400, 404) } },
     },
-    async ({ params, access }) => viewMerge(services, access.namespace, await merges.get(access.namespace, params.id)),
+    async ({ params, access }) => lookAt(access.namespace, params.id),
   );
 
   app.get(
@@ -96,7 +102,7 @@ export function mergeRoutes(app: Api, services: Services): void {
     },
     async ({ params, access }, reply) => {
       const fact = await merges.get(access.namespace, params.id);
-      const events = Readable.from(runEvents(() => viewMerge(services, access.namespace, fact), closing.signal));
+      const events = Readable.from(runEvents(() => lookAt(access.namespace, fact.id), closing.signal));
       reply.header('cache-control', 'no-store').header('x-accel-buffering', 'no').type('text/event-stream');
       // A stream passes the serializer by; the schema's type does not know that.
       return reply.send(events as unknown as string);

@@ -27,7 +27,7 @@ export function modelRoutes(app: Api, { merges, models }: Services): void {
   const file = {
     produces: ['application/octet-stream'],
     description: 'Content-Length, a strong ETag, Range, If-Range and If-None-Match. HEAD answers without a body.',
-    response: { 200: z.any(), 206: z.any(), ...refusals(400, 404, 409, 416) },
+    response: { 200: z.any(), 206: z.any(), ...refusals(400, 404, 409, 416, 503) },
   };
   const download = (url: string) => ({ method: ['GET', 'HEAD'], url });
 
@@ -86,7 +86,7 @@ export function modelRoutes(app: Api, { merges, models }: Services): void {
 
   app.route({
     ...download('/v1/merges/:id/tasks/:task/model.safetensors'),
-    config: { scope: 'read' },
+    config: { scope: 'read', place: 'reconstructions' },
     schema: {
       ...file,
       tags: ['models'],
@@ -130,7 +130,7 @@ export function modelRoutes(app: Api, { merges, models }: Services): void {
 
   app.route({
     ...download('/v1/merges/:id/tasks/:task/files/:file'),
-    config: { scope: 'read' },
+    config: { scope: 'read', place: 'reconstructions' },
     schema: {
       ...file,
       tags: ['models'],

@@ -22,7 +22,7 @@ export function uploadRoutes(app: Api, { uploads, register }: Services): void {
   app.post(
     '/v1/checkpoints',
     {
-      config: { scope: 'write' },
+      config: { scope: 'write', place: 'uploads' },
       schema: {
         tags: ['checkpoints'],
         summary: 'Upload a checkpoint, or register files in place',
@@ -33,7 +33,7 @@ export function uploadRoutes(app: Api, { uploads, register }: Services): void {
         body: {
           content: { 'multipart/form-data': { schema: uploadForm }, 'application/json': { schema: registerBody } },
         },
-        response: { 201: checkpointView, ...refusals(400, 403, 404, 409, 413, 415, 422, 507) },
+        response: { 201: checkpointView, ...refusals(400, 403, 404, 409, 413, 415, 422, 503, 507) },
       },
     },
     async (request, reply) => {
@@ -60,7 +60,7 @@ export function uploadRoutes(app: Api, { uploads, register }: Services): void {
     (scope as unknown as Api).put(
       '/v1/checkpoints/:name/files/:file',
       {
-        config: { scope: 'write' },
+        config: { scope: 'write', place: 'uploads' },
         bodyLimit: Number.MAX_SAFE_INTEGER, // counted as it flows, against EMR_MAX_UPLOAD_BYTES
         schema: {
           tags: ['checkpoints'],
@@ -68,7 +68,7 @@ export function uploadRoutes(app: Api, { uploads, register }: Services): void {
           description: 'Then `POST …/complete`. A file that is sent again replaces the earlier one.',
           body: { content: { 'application/octet-stream': { schema: rawFile } } },
           params: z.strictObject({ name, file: z.string().min(1).max(255) }),
-          response: { 200: uploadedFile, ...refusals(400, 409, 413, 422, 507) },
+          response: { 200: uploadedFile, ...refusals(400, 409, 413, 422, 503, 507) },
         },
       },
       async ({ params, raw, headers, access }) => {

@@ -1,0 +1,28 @@
+/** A thread of clients that ask for the status of merges: alone in it, so that what they measure is not their own work. */
+import { setTimeout as pause } from 'node:timers/promises';
+import { parentPort, workerData } from 'node:worker_threads';
+import { createClient, newTally } from './client.js';
+import type { LoadSettings } from './settings.js';
+
+const { url, seconds, pollers, pollMs } = workerData as LoadSettings;
+const tally = newTally();
+const end = performance.now() + seconds * 1000;
+let merges: readonly string[] = [];
+parentPort!.on('message', (ids: readonly string[]) => {
+  merges = ids;
+});
+
+async function poll(n: number): Promise<void> {
+  const client = createClient(url, tally);
+  await pause((n * pollMs) / pollers);
+  while (performance.now() < end) {
+    const id = merges[(n + tally.done) % merges.length];
+    if (id !== undefined) await client.call(`/v1/merges/${id}`);
+    await pause(pollMs);
+  }
+  client.close();
+}
+
+await Promise.all(Array.from({ length: pollers }, (_, n) => poll(n)));
+parentPort!.postMessage(tally);
+parentPort!.close();
