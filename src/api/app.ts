@@ -1,6 +1,7 @@
 import multipart from '@fastify/multipart';
 import Fastify, { type FastifyBaseLogger } from 'fastify';
 import { serializerCompiler, validatorCompiler, type ZodTypeProvider } from 'fastify-type-provider-zod';
+import { createStoredBytes } from '../catalog/stored-bytes.js';
 import type { Services } from '../services.js';
 import { createGuard } from './guard.js';
 import { audit } from './plugins/audit.js';
@@ -9,6 +10,7 @@ import { metrics } from './plugins/metrics.js';
 import { openapi } from './plugins/openapi.js';
 import { places } from './plugins/places.js';
 import { answerMalformed, problems, sendProblem } from './plugins/problems.js';
+import { quotas } from './plugins/quotas.js';
 import { rateLimit } from './plugins/rate-limit.js';
 import { SECURITY_HEADERS, securityHeaders } from './plugins/security-headers.js';
 import { unreadBodies } from './plugins/unread-bodies.js';
@@ -63,8 +65,10 @@ export async function buildApp({ services, logger, version }: AppOptions): Promi
   await app.register(rateLimit, { requestsPerMinute: config.requestsPerMinute });
   await app.register(audit);
   await app.register(places, { limits: config.atOnce });
+  const { queue, submitter, store } = services;
+  await app.register(quotas, { queue, submitter, storedBytes: createStoredBytes(store, Date.now) });
   await app.register(openapi, { version });
-  await app.register(metrics, { queue: services.queue });
+  await app.register(metrics, { queue });
   // Sizes are counted where the bytes flow (catalog/upload-stream.ts): the parser's own limit would cut a file short.
   await app.register(multipart, {
     throwFileSizeLimit: false,

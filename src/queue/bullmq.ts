@@ -1,7 +1,7 @@
 /** The queue of many processes: BullMQ on Redis. It holds ids only; a flushed Redis loses nothing (see the reconciler). */
-import { Queue } from 'bullmq';
+import { type JobType, Queue } from 'bullmq';
 import { EmrError } from '../errors.js';
-import { instanceOf, QUEUE_NAME, type QueuedJob, readProgress } from './bull-job.js';
+import { instanceOf, QUEUE_NAME, type QueuedJob, readJob, readProgress } from './bull-job.js';
 import { startBullWorker } from './bull-worker.js';
 import { createCancels } from './cancels.js';
 import { QUEUE_DEFAULTS, type QueueOptions } from './options.js';
@@ -58,6 +58,13 @@ export function createBullQueue(options: BullQueueOptions): WorkQueue {
 
   const find = (job: Job): Promise<QueuedJob | undefined> => queue.getJob(jobKey(job));
 
+  /** BullMQ counts by state alone; what waits is ids, of which even thousands are read at once. */
+  const countOf = async (namespace: string) => {
+    const count = async (...states: JobType[]) =>
+      (await queue.getJobs(states)).filter((found) => readJob(found?.data)?.namespace === namespace).length;
+    return { waiting: await count('wait', 'delayed', 'prioritized'), active: await count('active') };
+  };
+
   return {
     enqueue: (job) =>
       ask(async () => {
@@ -107,8 +114,9 @@ export function createBullQueue(options: BullQueueOptions): WorkQueue {
         await connection.ping();
       }),
 
-    counts: () =>
+    counts: (namespace) =>
       ask(async () => {
+        if (namespace !== undefined) return countOf(namespace);
         const { active = 0, ...waiting } = await queue.getJobCounts('active', 'wait', 'delayed', 'prioritized');
         return { waiting: Object.values(waiting).reduce((sum, n) => sum + n, 0), active };
       }),

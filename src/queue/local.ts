@@ -148,9 +148,10 @@ export function createLocalQueue(options: QueueOptions = {}): WorkQueue {
       assertOpen();
     },
 
-    async counts() {
-      const active = [...entries.values()].filter((entry) => entry.runner).length;
-      return { waiting: entries.size - active, active };
+    async counts(namespace) {
+      const counted = [...entries.values()].filter(({ job }) => namespace === undefined || job.namespace === namespace);
+      const active = counted.filter((entry) => entry.runner).length;
+      return { waiting: counted.length - active, active };
     },
 
     async close() {

@@ -77,7 +77,7 @@ export interface WorkQueue {
   work(handler: JobHandler, options?: WorkerOptions): Promise<QueueWorker>;
   /** Throws `queue_unavailable` if the queue cannot be used now. */
   check(): Promise<void>;
-  /** Jobs waiting and active, for metrics. */
-  counts(): Promise<{ waiting: number; active: number }>;
+  /** Jobs waiting and active, of one namespace if it is named. */
+  counts(namespace?: string): Promise<{ waiting: number; active: number }>;
   close(): Promise<void>;
 }

@@ -87,6 +87,8 @@ export function queueSuite(name: string, open: OpenQueue, options: { skip?: stri
       const all = [job('a'), job('a', 'other'), job('12'), job('1:2'), job('a/b', 'c'), job('b', 'c/a')];
       for (const j of all) await queue.enqueue(j);
       assert.deepEqual(await queue.counts(), { waiting: all.length, active: 0 });
+      assert.deepEqual(await queue.counts('other'), { waiting: 1, active: 0 });
+      assert.deepEqual(await queue.counts('nobody'), { waiting: 0, active: 0 });
       await queue.work(handler);
       await until('all have run', () => jobs.length === all.length);
       assert.deepEqual(jobs, all);

@@ -10,10 +10,14 @@ type Transform = typeof jsonSchemaTransform;
 
 /** The provider's transform, with what the route's scope says of it. */
 const transformSchema: Transform = (options) => {
-  const { scope } = options.route.config ?? {};
+  const { scope, takes } = options.route.config ?? {};
   if (scope === undefined || scope === 'open')
     return transformBody({ ...options, schema: { ...options.schema, security: [] } });
-  const response = { ...(options.schema.response as object), ...refusals(401, 403, 429) };
+  const response = {
+    ...(options.schema.response as object),
+    ...refusals(401, 403, 429),
+    ...(takes === 'upload' ? refusals(411) : {}),
+  };
   return transformBody({ ...options, schema: { ...options.schema, response, security: [{ key: [scope] }] } });
 };
 

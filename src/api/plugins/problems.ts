@@ -29,6 +29,9 @@ declare module 'fastify' {
   }
 }
 
+/** Refused for now, by a server or a quota that has enough to do. */
+const RETRY_LATER = new Set([429, 503]);
+
 /** The body of every refusal: RFC 9457 with `code`, `retry` and the error's facts as extension members. */
 export function problemOf(error: EmrError): Record<string, unknown> {
   const { status, retry, title } = ERRORS[error.code];
@@ -71,7 +74,7 @@ export function sendProblem(error: FastifyError, request: FastifyRequest, reply:
   if (coded.code === 'forbidden') {
     reply.header('www-authenticate', `Bearer error="insufficient_scope", scope="${coded.facts.scope}"`); // RFC 6750, 3.1
   }
-  if (coded.retry && coded.status === 503) reply.header('retry-after', '5');
+  if (coded.retry && RETRY_LATER.has(coded.status) && !reply.hasHeader('retry-after')) reply.header('retry-after', '5');
   return reply
     .status(coded.status)
     .type('application/problem+json')

@@ -42,6 +42,10 @@ const batchView = z
   })
   .meta({ id: 'Batch' });
 
+type BatchBody = z.output<typeof batchRequest>;
+
+const requestsOf = (body: BatchBody) => ('merges' in body ? body.merges : expandSweep(body.template, body.grid));
+
 export function batchRoutes(app: Api, services: Services): void {
   const { batches, merges, webhooks } = services;
   const byId = z.strictObject({ id: batchId });
@@ -54,7 +58,7 @@ export function batchRoutes(app: Api, services: Services): void {
   app.post(
     '/v1/batches',
     {
-      config: { scope: 'write' },
+      config: { scope: 'write', takes: (body) => requestsOf(body as BatchBody) },
       schema: {
         tags: ['batches'],
         summary: 'Many merges in one call',
@@ -67,7 +71,7 @@ export function batchRoutes(app: Api, services: Services): void {
     },
     async ({ body, access }, reply) => {
       if (body.webhook) webhooks.check(body.webhook.url);
-      const requests = 'merges' in body ? body.merges : expandSweep(body.template, body.grid);
+      const requests = requestsOf(body);
       await requireRoom(services, requests.length);
       const fact = await batches.submit(access.namespace, requests, body.evaluate);
       for (const merge of fact.merges) await webhooks.expect(access.namespace, merge, body.webhook?.url);

@@ -22,7 +22,7 @@ export function jobRoutes(app: Api, services: Services): void {
   app.post(
     '/v1/jobs',
     {
-      config: { scope: 'write' },
+      config: { scope: 'write', takes: 'job' },
       schema: {
         tags,
         summary: 'Run a model over a data set',

@@ -42,7 +42,7 @@ export function mergeRoutes(app: Api, services: Services): void {
   app.post(
     '/v1/merges',
     {
-      config: { scope: 'write' },
+      config: { scope: 'write', takes: (body) => [body as z.output<typeof mergeBody>] },
       schema: {
         tags,
         summary: 'Merge checkpoints',

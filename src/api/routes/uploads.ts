@@ -22,7 +22,7 @@ export function uploadRoutes(app: Api, { uploads, register }: Services): void {
   app.post(
     '/v1/checkpoints',
     {
-      config: { scope: 'write', place: 'uploads' },
+      config: { scope: 'write', place: 'uploads', takes: 'upload' },
       schema: {
         tags: ['checkpoints'],
         summary: 'Upload a checkpoint, or register files in place',
@@ -60,7 +60,7 @@ export function uploadRoutes(app: Api, { uploads, register }: Services): void {
     (scope as unknown as Api).put(
       '/v1/checkpoints/:name/files/:file',
       {
-        config: { scope: 'write', place: 'uploads' },
+        config: { scope: 'write', place: 'uploads', takes: 'upload' },
         bodyLimit: Number.MAX_SAFE_INTEGER, // counted as it flows, against EMR_MAX_UPLOAD_BYTES
         schema: {
           tags: ['checkpoints'],

@@ -1,0 +1,114 @@
+import type { FastifyRequest } from 'fastify';
+import fp from 'fastify-plugin';
+import type { StoredBytes } from '../../catalog/stored-bytes.js';
+import { EmrError } from '../../errors.js';
+import { plannedFiles } from '../../merge/plan.js';
+import type { MergeRequest } from '../../merge/request.js';
+import type { Submitter } from '../../merge/submit.js';
+import type { WorkQueue } from '../../queue/types.js';
+
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    /** What the route takes of a key's quotas: bytes that are sent, merges and what they will write, or one job. */
+    takes?: 'upload' | 'job' | ((body: unknown) => readonly MergeRequest[]);
+  }
+  interface FastifyRequest {
+    /** Gives back what was set aside for the request. */
+    giveBack: (() => void)[] | null;
+  }
+}
+
+export interface QuotaOptions {
+  readonly queue: Pick<WorkQueue, 'counts'>;
+  readonly submitter: Pick<Submitter, 'plan'>;
+  readonly storedBytes: StoredBytes;
+}
+
+/** Holds keys to their quotas. What a request takes is set aside until it is answered, so that two cannot take the same. */
+export const quotas = fp<QuotaOptions>(
+  async (app, { queue, submitter, storedBytes }) => {
+    const runs = createReservations();
+    const bytes = createReservations();
+    app.decorateRequest('giveBack', null);
+
+    app.addHook('preHandler', async (request) => {
+      const { takes } = request.routeOptions.config;
+      if (takes === undefined || request.access === null) return;
+      const { limits, namespace } = request.access;
+      const merges = typeof takes === 'function' ? takes(request.body) : [];
+      request.giveBack = [];
+      if (limits.running !== undefined && takes !== 'upload') {
+        const asked = takes === 'job' ? 1 : merges.length;
+        request.giveBack.push(runs.take(namespace, asked));
+        const { waiting, active } = await queue.counts(namespace);
+        requireRuns(limits.running, waiting + active, runs.of(namespace));
+      }
+      if (limits.stored_bytes !== undefined) {
+        const asked = takes === 'upload' ? lengthOf(request) : await outputOf(submitter, namespace, merges);
+        request.giveBack.push(bytes.take(namespace, asked));
+        requireBytes(limits.stored_bytes, await storedBytes.of(namespace), bytes.of(namespace));
+      }
+    });
+
+    app.addHook('onResponse', async ({ access, method, giveBack }) => {
+      if (access !== null && method !== 'GET' && method !== 'HEAD') storedBytes.changed(access.namespace);
+      for (const give of giveBack ?? []) give();
+    });
+  },
+  { name: 'quotas', dependencies: ['auth'] },
+);
+
+function createReservations() {
+  const taken = new Map<string, number>();
+  const of = (namespace: string) => taken.get(namespace) ?? 0;
+  const add = (namespace: string, n: number) => {
+    const sum = of(namespace) + n;
+    if (sum === 0) taken.delete(namespace);
+    else taken.set(namespace, sum);
+  };
+  return {
+    of,
+    take(namespace: string, n: number): () => void {
+      add(namespace, n);
+      return () => add(namespace, -n);
+    },
+  };
+}
+
+function requireRuns(limit: number, running: number, asked: number): void {
+  if (running + asked <= limit) return;
+  throw new EmrError('too_many_running', `The key may have ${limit} merges and jobs that have not ended.`, {
+    limit,
+    running,
+    asked,
+  });
+}
+
+function requireBytes(limit: number, stored: number, asked: number): void {
+  if (stored + asked <= limit) return;
+  throw new EmrError('quota_exceeded', `The key's namespace may hold ${limit} bytes, and holds ${stored}.`, {
+    limit,
+    stored,
+    asked,
+  });
+}
+
+/** Of the body; a form is a little longer than its files. */
+function lengthOf({ headers }: FastifyRequest): number {
+  const length = headers['content-length'];
+  if (length !== undefined) return Number(length);
+  throw new EmrError('length_required', 'The key has a quota of bytes: send the Content-Length of what you upload.');
+}
+
+/** What the merges will write. Those that cannot be planned are refused by their route. */
+async function outputOf(submitter: QuotaOptions['submitter'], namespace: string, merges: readonly MergeRequest[]) {
+  let bytes = 0;
+  for (const merge of merges) {
+    const plan = await submitter.plan(namespace, merge).catch((error: unknown) => {
+      if (error instanceof EmrError && !error.retry) return undefined;
+      throw error;
+    });
+    if (plan) bytes += plannedFiles(plan).reduce((sum, file) => sum + file.bytes, 0);
+  }
+  return bytes;
+}

@@ -1,0 +1,64 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import Fastify, { type FastifyInstance } from 'fastify';
+import fp from 'fastify-plugin';
+import { problems } from '../../../src/api/plugins/problems.js';
+import { quotas } from '../../../src/api/plugins/quotas.js';
+
+/** An app with one route that takes a job, for a key that may have so many; the queue has so many of its namespace. */
+async function appWith(running: number, queued: number) {
+  const app = Fastify();
+  const access = { key: 'k', namespace: 'ns', scope: 'write', limits: { running }, counted: true } as const;
+  const auth = async (parent: FastifyInstance) => {
+    parent.decorateRequest('access', null as never);
+    parent.addHook('onRequest', async (request) => {
+      request.access = access;
+    });
+  };
+  const queue = {
+    counts: async (namespace?: string) =>
+      namespace === 'ns' ? { waiting: queued - 1, active: 1 } : { waiting: 99, active: 99 },
+  };
+  const submitter = { plan: () => assert.fail('nothing is planned') };
+  await app.register(problems);
+  await app.register(fp(auth, { name: 'auth' }));
+  await app.register(quotas, { queue, submitter, storedBytes: { of: async () => 0, changed: () => {} } });
+  const [held, release] = gate();
+  const [entered, enter] = gate();
+  app.post('/quick', { config: { takes: 'job' } }, async () => 'ok');
+  app.post('/slow', { config: { takes: 'job' } }, async () => {
+    enter();
+    await held;
+    return 'ok';
+  });
+  const post = async (url: string) => app.inject({ method: 'POST', url });
+  return { post, release, entered };
+}
+
+function gate(): [passed: Promise<void>, pass: () => void] {
+  let pass = () => {};
+  const passed = new Promise<void>((resolve) => {
+    pass = resolve;
+  });
+  return [passed, pass];
+}
+
+test('a key has at most so many merges and jobs that have not ended', async () => {
+  const full = await appWith(2, 2);
+  const { statusCode, headers, body } = await full.post('/quick');
+  assert.equal(statusCode, 429);
+  assert.ok(Number(headers['retry-after']) > 0);
+  const { code, retry, running, limit } = JSON.parse(body);
+  assert.deepEqual({ code, retry, running, limit }, { code: 'too_many_running', retry: true, running: 2, limit: 2 });
+});
+
+test('what a request takes is set aside until it is answered, and then given back', async () => {
+  const { post, release, entered } = await appWith(3, 2);
+  for (let i = 0; i < 3; i++) assert.equal((await post('/quick')).statusCode, 200);
+  const slow = post('/slow');
+  await entered;
+  assert.equal((await post('/quick')).statusCode, 429);
+  release();
+  assert.equal((await slow).statusCode, 200);
+  assert.equal((await post('/quick')).statusCode, 200);
+});
