@@ -55,8 +55,8 @@ async function load(): Promise<boolean> {
   const feeding = setInterval(() => polling.postMessage(merging.current()), 200);
   polling.postMessage(merging.current());
   const transferring = new Worker(new URL('./transfers.js', import.meta.url), { workerData: data });
-  const [polls, { uploads, downloads }] = await Promise.all([
-    result<Tally>(polling),
+  const [{ status: polls, bare }, { uploads, downloads }] = await Promise.all([
+    result<{ status: Tally; bare: Tally }>(polling),
     result<{ uploads: Tally; downloads: Tally }>(transferring),
   ]);
   clearInterval(feeding);
@@ -64,7 +64,7 @@ async function load(): Promise<boolean> {
   const lag = await eventLoop(api.url);
   const merges = await merging.stop();
 
-  const tallies = { status: polls, uploads, downloads, merges: merges.tally };
+  const tallies = { status: polls, bare, uploads, downloads, merges: merges.tally };
   const memory = memoryTrend(samples);
   const p99 = percentile(polls.latencies, 99);
   const errors = Object.values(tallies).flatMap((tally) => tally.errors);
@@ -80,7 +80,10 @@ async function load(): Promise<boolean> {
     const rate = `${mib(bytes / settings.seconds)}/s`;
     say(`${name.padEnd(10)} ${done} done, ${refused} asked to come again, ${failed.length} errors, ${rate}`);
   }
-  say(`status     p50 ${ms(percentile(polls.latencies, 50))}, p99 ${ms(p99)}, max ${ms(Math.max(...polls.latencies))}`);
+  for (const [name, { latencies }] of Object.entries({ status: polls, bare })) {
+    const [p50, worst] = [percentile(latencies, 50), Math.max(...latencies)];
+    say(`${name.padEnd(10)} p50 ${ms(p50)}, p99 ${ms(percentile(latencies, 99))}, max ${ms(worst)}`);
+  }
   say(`event loop p50 ${ms(1000 * lag.p50!)}, p99 ${ms(1000 * lag.p99!)}, max ${ms(1000 * lag.max!)}`);
   say(`memory     ${mib(memory.start)}, ${mib(memory.middle)}, ${mib(memory.end)}; peak ${mib(memory.peak)}`);
   say(`merges     ${merges.ended} ended, ${merges.running} still running`);

@@ -5,7 +5,11 @@ import { createClient, newTally } from './client.js';
 import type { LoadSettings } from './settings.js';
 
 const { url, seconds, pollers, pollMs } = workerData as LoadSettings;
+/** Beside the others, a few that ask for what takes no work: how late any answer is here. */
+const BARE = 10;
+
 const tally = newTally();
+const bare = newTally();
 const end = performance.now() + seconds * 1000;
 let merges: readonly string[] = [];
 parentPort!.on('message', (ids: readonly string[]) => {
@@ -13,16 +17,18 @@ parentPort!.on('message', (ids: readonly string[]) => {
 });
 
 async function poll(n: number): Promise<void> {
-  const client = createClient(url, tally);
+  const isBare = n >= pollers;
+  const client = createClient(url, isBare ? bare : tally);
   await pause((n * pollMs) / pollers);
   while (performance.now() < end) {
     const id = merges[(n + tally.done) % merges.length];
-    if (id !== undefined) await client.call(`/v1/merges/${id}`);
+    if (isBare) await client.call('/healthz');
+    else if (id !== undefined) await client.call(`/v1/merges/${id}`);
     await pause(pollMs);
   }
   client.close();
 }
 
-await Promise.all(Array.from({ length: pollers }, (_, n) => poll(n)));
-parentPort!.postMessage(tally);
+await Promise.all(Array.from({ length: pollers + BARE }, (_, n) => poll(n)));
+parentPort!.postMessage({ status: tally, bare });
 parentPort!.close();

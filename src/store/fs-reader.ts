@@ -11,7 +11,7 @@ function changed(key: string): EmrError {
 
 /** Reads of an open file, each followed by a look whether it is still the file that was opened. */
 export async function fileReader(handle: FileHandle, key: string): Promise<ObjectReader> {
-  const opened = await handle.stat({ bigint: true });
+  const opened = fstatSync(handle.fd, { bigint: true }); // synchronous: see `unchanged`
   const bytes = Number(opened.size);
   const version = fileVersion(opened);
   let closed = false;

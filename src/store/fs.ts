@@ -1,4 +1,4 @@
-import { constants } from 'node:fs';
+import { constants, fstatSync } from 'node:fs';
 import { access, mkdir, open, readdir, realpath, rm, stat, unlink } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { EmrError } from '../errors.js';
@@ -32,18 +32,25 @@ export function createFileStore({ root: given, readOnly = false }: FileStoreOpti
   const root = resolve(given);
   const mode = readOnly ? constants.R_OK : constants.R_OK | constants.W_OK;
 
+  let resolved: string | undefined;
+  /** Looked for until it is there, and then kept: each look is a trip to the pool of threads, for every fact. */
+  const realRoot = async () => {
+    resolved ??= await realpath(root);
+    return resolved;
+  };
+
   const forWriting = async (key: string) => {
     if (readOnly) throw new EmrError('source_not_allowed', 'This store is only read.', { key });
     await mkdir(root, { recursive: true });
-    return realpath(root);
+    return realRoot();
   };
-  const pathOf = async (key: string) => realInside(await realpath(root), join(root, key));
+  const pathOf = async (key: string) => realInside(await realRoot(), join(root, key));
 
   const openReader = async (key: string): Promise<ObjectReader> => {
     // The path has no link left; O_NOFOLLOW refuses one that is put there meanwhile, O_NONBLOCK does not wait on a pipe.
     const handle = await open(await pathOf(key), constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
     try {
-      if (!(await handle.stat()).isFile()) throw new EmrError('not_found', 'The store has no such object.', { key });
+      if (!fstatSync(handle.fd).isFile()) throw new EmrError('not_found', 'The store has no such object.', { key });
       return await fileReader(handle, key);
     } catch (error) {
       await handle.close();
@@ -110,7 +117,7 @@ export function createFileStore({ root: given, readOnly = false }: FileStoreOpti
         await reader.read(bytes, 0);
         return bytes;
       } finally {
-        await reader.close();
+        reader.close().catch(() => {}); // of a file that was only read: nobody need wait for it
       }
     },
 
@@ -140,7 +147,7 @@ export function createFileStore({ root: given, readOnly = false }: FileStoreOpti
     async *list(prefix, options = {}) {
       checkPrefix(prefix);
       try {
-        yield* listFiles(await realpath(root), prefix, options.delimiter ?? false);
+        yield* listFiles(await realRoot(), prefix, options.delimiter ?? false);
       } catch (error) {
         if (!isAbsent(error)) throw fsError(error, prefix);
       }
