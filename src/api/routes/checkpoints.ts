@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { requireUnused } from '../../merge/usage.js';
 import type { Services } from '../../services.js';
 import { checkpointView, viewCheckpoint } from '../schemas/checkpoint.js';
-import { listOf, name, nothing, page, refusals } from '../schemas/common.js';
+import { listOf, name, nothing, pageByName, refusals } from '../schemas/common.js';
 import type { Api } from '../types.js';
 
 const byName = z.strictObject({ name });
@@ -15,7 +15,7 @@ export function checkpointRoutes(app: Api, { checkpoints, merges, jobs }: Servic
       schema: {
         tags: ['checkpoints'],
         summary: 'All checkpoints, in order of name',
-        querystring: page,
+        querystring: pageByName,
         response: { 200: listOf(checkpointView), ...refusals(400) },
       },
     },
@@ -51,7 +51,12 @@ export function checkpointRoutes(app: Api, { checkpoints, merges, jobs }: Servic
           'Refused while an unfinished merge or job reads it, and while it is the base that a finished merge is rebuilt from; ' +
           '`force=true` deletes it in the second case. Files registered in place are left alone.',
         params: byName,
-        querystring: z.strictObject({ force: z.stringbool().default(false) }),
+        querystring: z.strictObject({
+          force: z
+            .stringbool()
+            .default(false)
+            .meta({ enum: ['true', 'false'] }),
+        }),
         response: { 204: nothing, ...refusals(400, 404, 409) },
       },
     },

@@ -6,7 +6,7 @@ import type { Services } from '../../services.js';
 import { viewJob } from '../job-view.js';
 import { runEvents } from '../run-events.js';
 import { listNewest } from '../run-list.js';
-import { idOrName, jobId, listOf, nothing, page, refusals } from '../schemas/common.js';
+import { idOrName, jobId, listOf, nothing, pageByTime, refusals, runEvent } from '../schemas/common.js';
 import { evaluationView, jobView } from '../schemas/job.js';
 import type { Api } from '../types.js';
 
@@ -47,7 +47,7 @@ export function jobRoutes(app: Api, services: Services): void {
       schema: {
         tags,
         summary: 'All jobs, newest first',
-        querystring: page,
+        querystring: pageByTime,
         response: { 200: listOf(jobView), ...refusals(400) },
       },
     },
@@ -74,7 +74,7 @@ export function jobRoutes(app: Api, services: Services): void {
         description: '`progress` events with the job, then one of `succeeded`, `failed`, `cancelled`.',
         params: byId,
         produces: ['text/event-stream'],
-        response: { 200: z.string(), ...refusals(400, 404) },
+        response: { 200: runEvent, ...refusals(400, 404) },
       },
     },
     async ({ params, access }, reply) => {
@@ -82,7 +82,7 @@ export function jobRoutes(app: Api, services: Services): void {
       const events = Readable.from(runEvents(() => viewJob(services, access.namespace, fact), closing.signal));
       reply.header('cache-control', 'no-store').header('x-accel-buffering', 'no').type('text/event-stream');
       // A stream passes the serializer by; the schema's type does not know that.
-      return reply.send(events as unknown as string);
+      return reply.send(events as unknown as z.output<typeof runEvent>);
     },
   );
 

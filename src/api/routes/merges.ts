@@ -8,7 +8,7 @@ import { viewPlan } from '../plan-view.js';
 import { requireRoom } from '../queue-room.js';
 import { runEvents } from '../run-events.js';
 import { listNewest } from '../run-list.js';
-import { idOrName, listOf, nothing, page, refusals } from '../schemas/common.js';
+import { idOrName, listOf, nothing, pageByTime, refusals, runEvent } from '../schemas/common.js';
 import { type MergeView, mergeBody, mergeView, planView } from '../schemas/merge.js';
 import { createSharedLooks } from '../shared-look.js';
 import type { Api } from '../types.js';
@@ -70,7 +70,7 @@ export function mergeRoutes(app: Api, services: Services): void {
       schema: {
         tags,
         summary: 'All merges, newest first',
-        querystring: page,
+        querystring: pageByTime,
         response: { 200: listOf(mergeView), ...refusals(400) },
       },
     },
@@ -97,7 +97,7 @@ export function mergeRoutes(app: Api, services: Services): void {
         description: '`progress` events with the merge, then one of `succeeded`, `failed`, `cancelled`.',
         params: byId,
         produces: ['text/event-stream'],
-        response: { 200: z.string(), ...refusals(400, 404) },
+        response: { 200: runEvent, ...refusals(400, 404) },
       },
     },
     async ({ params, access }, reply) => {
@@ -105,7 +105,7 @@ export function mergeRoutes(app: Api, services: Services): void {
       const events = Readable.from(runEvents(() => lookAt(access.namespace, fact.id), closing.signal));
       reply.header('cache-control', 'no-store').header('x-accel-buffering', 'no').type('text/event-stream');
       // A stream passes the serializer by; the schema's type does not know that.
-      return reply.send(events as unknown as string);
+      return reply.send(events as unknown as z.output<typeof runEvent>);
     },
   );
 

@@ -25,7 +25,7 @@ const rendering = z.strictObject({
 export function modelRoutes(app: Api, { merges, models }: Services): void {
   const find = (access: Access, id: string) => merges.get(access.namespace, id);
   const file = {
-    produces: ['application/octet-stream'],
+    produces: ['application/octet-stream', 'application/json'],
     description: 'Content-Length, a strong ETag, Range, If-Range and If-None-Match. HEAD answers without a body.',
     response: { 200: z.any(), 206: z.any(), ...refusals(400, 404, 409, 416, 503) },
   };

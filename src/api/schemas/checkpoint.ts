@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import type { CheckpointRecord } from '../../catalog/records.js';
 import { elementCount } from '../../dtype.js';
+import { NAME_PATTERN } from '../../names.js';
 import { name } from './common.js';
 
 export const checkpointView = z
@@ -51,8 +52,13 @@ export const uploadForm = z.any().meta({
   type: 'object',
   required: ['name', 'files'],
   properties: {
-    name: { type: 'string', description: 'The first part.' },
-    files: { type: 'array', items: { type: 'string', format: 'binary' }, description: 'Each under its own file name.' },
+    name: { type: 'string', pattern: NAME_PATTERN.source, description: 'The first part.' },
+    files: {
+      type: 'array',
+      minItems: 1,
+      items: { type: 'string', format: 'binary' },
+      description: 'Each under its own file name.',
+    },
   },
 });
 

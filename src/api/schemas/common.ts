@@ -10,9 +10,24 @@ const DEFAULT_PAGE = 50;
 /** A page is read from the store object by object. */
 const MAX_PAGE = 500;
 
-export const page = z.strictObject({
-  limit: z.coerce.number().int().min(1).max(MAX_PAGE).default(DEFAULT_PAGE),
-  cursor: z.string().max(300).optional().describe('`next_cursor` of the page before.'),
+const pageOf = <C extends z.ZodType>(cursor: C) =>
+  z.strictObject({
+    limit: z.coerce.number().int().min(1).max(MAX_PAGE).default(DEFAULT_PAGE),
+    cursor: cursor.optional().describe('`next_cursor` of the page before.'),
+  });
+
+/** Of checkpoints, which come in order of name. */
+export const pageByName = pageOf(name);
+
+/** Of merges and jobs, which come newest first: the time and id of the last one. */
+export const pageByTime = pageOf(
+  z.string().regex(/^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{3}Z_[0-9a-f]{32}$/),
+);
+
+/** One event of a stream of them, for the docs: streams pass the serializer by. */
+export const runEvent = z.object({
+  event: z.enum(['progress', 'succeeded', 'failed', 'cancelled']),
+  data: z.string().describe('The same as a GET answers, as JSON.'),
 });
 
 export const listOf = <S extends z.ZodType>(item: S) =>
