@@ -1,4 +1,4 @@
-/** A Python with numpy and safetensors for tests, in a virtual environment of this repository's own. */
+/** A Python with numpy, safetensors and Schemathesis for tests, in a virtual environment of this repository's own. */
 import { execFile } from 'node:child_process';
 import { mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -39,7 +39,7 @@ export async function python(): Promise<{ readonly path: string } | { readonly s
     }
   } catch (error) {
     const command = `python3 -m venv ${HOME} && ${PYTHON} -m pip install -r ${REQUIREMENTS}`;
-    return missing(`numpy and safetensors did not install (${String(error).slice(0, 300)}); to try again: ${command}`);
+    return missing(`the Python packages did not install (${String(error).slice(0, 300)}); to try again: ${command}`);
   } finally {
     await rm(LOCK, { recursive: true, force: true });
   }
@@ -54,7 +54,7 @@ export async function runPython(path: string, script: string, args: readonly str
 
 async function isReady(requirements: string): Promise<boolean> {
   const made = await readFile(READY, 'utf8').catch(() => undefined);
-  return made === requirements && (await runs(PYTHON, ['-c', 'import numpy, safetensors']));
+  return made === requirements && (await runs(PYTHON, ['-c', 'import numpy, safetensors, schemathesis']));
 }
 
 async function runs(program: string, args: string[]): Promise<boolean> {
