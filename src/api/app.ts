@@ -32,6 +32,12 @@ const MAX_JSON_BYTES = 4 * 2 ** 20;
 /** Parts of one multipart upload: a checkpoint's files and its name. */
 const MAX_PARTS = 2_001;
 
+/** The name, and one more that can be refused as what it is: a form has no other field. */
+const MAX_FIELDS = 2;
+
+/** A name has 96 characters; what is longer is cut there, and refused. */
+const MAX_FIELD_BYTES = 1024;
+
 /** The longest path is three names and a file. */
 const MAX_PARAM_LENGTH = 300;
 
@@ -72,7 +78,13 @@ export async function buildApp({ services, logger, version }: AppOptions): Promi
   // Sizes are counted where the bytes flow (catalog/upload-stream.ts): the parser's own limit would cut a file short.
   await app.register(multipart, {
     throwFileSizeLimit: false,
-    limits: { fileSize: Number.POSITIVE_INFINITY, files: MAX_PARTS, parts: MAX_PARTS, fields: 1, fieldSize: 1024 },
+    limits: {
+      fileSize: Number.POSITIVE_INFINITY,
+      files: MAX_PARTS,
+      parts: MAX_PARTS,
+      fields: MAX_FIELDS,
+      fieldSize: MAX_FIELD_BYTES,
+    },
   });
   const routes = [
     uploadRoutes,

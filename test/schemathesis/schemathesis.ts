@@ -11,6 +11,9 @@ import { temporaryFolder } from '../helpers/temporary.js';
 
 const CONFIG = fileURLToPath(new URL('../../../test/schemathesis/schemathesis.toml', import.meta.url));
 
+/** openapi.yaml says that a key is needed: so the server has one, and it is tried without. */
+const KEY = 'a-key-for-schemathesis';
+
 export interface Run {
   readonly python: string;
   /** Time for requests, after the schema has been read. */
@@ -28,11 +31,23 @@ export interface Outcome {
 
 export async function runSchemathesis({ python, seconds, seed }: Run): Promise<Outcome> {
   const folder = temporaryFolder('emr-schemathesis-');
-  const server = await startApi({ EMR_DATA_DIR: join(folder, 'data'), LOG_LEVEL: 'error' });
+  const env = { EMR_DATA_DIR: join(folder, 'data'), LOG_LEVEL: 'error' };
+  const open = await startApi(env);
+  await fill(open.url).finally(() => open.stop());
+  const server = await startApi({ ...env, EMR_API_KEYS: KEY });
   try {
-    await fill(server.url);
     const started = server.lines.length;
-    const options = ['--max-time', `${seconds}`, '--seed', `${seed}`, '--request-timeout', '20', '--no-color'];
+    const options = [
+      '--header',
+      `Authorization: Bearer ${KEY}`,
+      '--max-time',
+      `${seconds}`,
+      '--seed',
+      `${seed}`,
+      '--request-timeout',
+      '20',
+      '--no-color',
+    ];
     const command = ['--config-file', CONFIG, 'run', `${server.url}/openapi.yaml`, ...options, '--continue-on-failure'];
     // Its own folder, since it keeps what it found for the next run.
     const child = spawn(join(dirname(python), 'st'), command, { cwd: folder, stdio: ['ignore', 'pipe', 'inherit'] });
