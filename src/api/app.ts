@@ -4,6 +4,7 @@ import { serializerCompiler, validatorCompiler, type ZodTypeProvider } from 'fas
 import { createStoredBytes } from '../catalog/stored-bytes.js';
 import type { Services } from '../services.js';
 import { createGuard } from './guard.js';
+import { MAX_FIELD_BYTES, MAX_FORM_FIELDS, MAX_FORM_PARTS, MAX_JSON_BYTES, MAX_PARAM_LENGTH } from './limits.js';
 import { audit } from './plugins/audit.js';
 import { auth } from './plugins/auth.js';
 import { metrics } from './plugins/metrics.js';
@@ -25,21 +26,6 @@ import { reportRoutes } from './routes/reports.js';
 import { uploadRoutes } from './routes/uploads.js';
 import { verifyRoutes } from './routes/verify.js';
 import type { Api } from './types.js';
-
-/** JSON bodies: a merge of 256 tasks with all its patterns is well below. Uploads have their own limit. */
-const MAX_JSON_BYTES = 4 * 2 ** 20;
-
-/** Parts of one multipart upload: a checkpoint's files and its name. */
-const MAX_PARTS = 2_001;
-
-/** The name, and one more that can be refused as what it is: a form has no other field. */
-const MAX_FIELDS = 2;
-
-/** A name has 96 characters; what is longer is cut there, and refused. */
-const MAX_FIELD_BYTES = 1024;
-
-/** The longest path is three names and a file. */
-const MAX_PARAM_LENGTH = 300;
 
 export interface AppOptions {
   readonly services: Services;
@@ -80,9 +66,9 @@ export async function buildApp({ services, logger, version }: AppOptions): Promi
     throwFileSizeLimit: false,
     limits: {
       fileSize: Number.POSITIVE_INFINITY,
-      files: MAX_PARTS,
-      parts: MAX_PARTS,
-      fields: MAX_FIELDS,
+      files: MAX_FORM_PARTS,
+      parts: MAX_FORM_PARTS,
+      fields: MAX_FORM_FIELDS,
       fieldSize: MAX_FIELD_BYTES,
     },
   });

@@ -9,7 +9,7 @@ import { type CheckpointRecord, uploadRecord } from './records.js';
 import { meterUpload } from './upload-stream.js';
 
 /** Files of one checkpoint: a folder of a model has a few dozen, a large one some hundred shards. */
-const MAX_FILES = 2_000;
+export const MAX_FILES = 2_000;
 
 export interface UploadedFile {
   readonly file: string;

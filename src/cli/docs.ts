@@ -2,6 +2,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { ERRORS } from '../errors.js';
 import { describeMethods } from '../merge/registry.js';
+import { limits } from './limits.js';
 
 const GENERATED = /(<!-- generated: [^>]*-->\n).*?(\n<!-- end of generated -->)/s;
 
@@ -9,6 +10,7 @@ const GENERATED = /(<!-- generated: [^>]*-->\n).*?(\n<!-- end of generated -->)/
 export const PARTS: Record<string, () => string> = {
   'docs/errors.md': renderErrors,
   'docs/methods.md': renderMethods,
+  'docs/operations.md': () => table(['limit', 'value', 'beyond it'], limits()),
 };
 
 /** `text` with the generated part between its two marks replaced. */

@@ -8,7 +8,8 @@ import { methodParams } from './registry.js';
 
 /** The paper merges 30; each task costs read buffers and a mask, so a few hundred are served by the same code. */
 export const MAX_TASKS = 256;
-const MAX_PATTERNS = 256;
+/** Of `include` and of `exclude`: families of tensors, of which a model has a few dozen. */
+export const MAX_PATTERNS = 256;
 
 export const name = z.string().regex(NAME_PATTERN);
 export const globs = z.array(globPattern).max(MAX_PATTERNS);

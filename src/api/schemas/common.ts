@@ -8,7 +8,7 @@ export const jobId = z.string().regex(MERGE_ID_PATTERN);
 
 const DEFAULT_PAGE = 50;
 /** A page is read from the store object by object. */
-const MAX_PAGE = 500;
+export const MAX_PAGE = 500;
 
 const pageOf = <C extends z.ZodType>(cursor: C) =>
   z.strictObject({

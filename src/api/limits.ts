@@ -1,0 +1,16 @@
+/** What a request may have, before anybody looks at what it says. */
+
+/** JSON bodies: a merge of 256 tasks with all its patterns is well below. Uploads have their own limit. */
+export const MAX_JSON_BYTES = 4 * 2 ** 20;
+
+/** Parts of one multipart upload: a checkpoint's files and its name. */
+export const MAX_FORM_PARTS = 2_001;
+
+/** The name, and one more that can be refused as what it is: a form has no other field. */
+export const MAX_FORM_FIELDS = 2;
+
+/** A name has 96 characters; what is longer is cut there, and refused. */
+export const MAX_FIELD_BYTES = 1024;
+
+/** Of one segment of an address: names of files have 200 characters, and encoded ones may be longer. */
+export const MAX_PARAM_LENGTH = 300;

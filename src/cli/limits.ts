@@ -1,0 +1,63 @@
+/** Every limit that a client may meet, for docs/operations.md: its value as the code has it. The reason is beside each. */
+import { MAX_FORM_PARTS, MAX_JSON_BYTES, MAX_PARAM_LENGTH } from '../api/limits.js';
+import { MAX_PAGE } from '../api/schemas/common.js';
+import { MAX_FACT_BYTES } from '../catalog/facts.js';
+import { MAX_FILES } from '../catalog/uploads.js';
+import { DEFAULT_LIMITS, MAX_DIMENSIONS, MAX_INDEX_BYTES, MAX_JSON_DEPTH } from '../checkpoint/limits.js';
+import { readConfig } from '../config.js';
+import { MAX_GLOB_STEPS, MAX_PATTERN } from '../merge/globs.js';
+import { MAX_PATTERNS, MAX_TASKS } from '../merge/request.js';
+import { MAX_MERGES } from '../merge/sweep.js';
+import {
+  MAX_BATCH,
+  MAX_DATASET_BYTES,
+  MAX_MODEL_BYTES,
+  MAX_TOPOLOGY_BYTES,
+  MAX_TOTAL_BYTES,
+} from '../models/limits.js';
+
+const bytes = (count: number) => {
+  const [unit, name] = (
+    [
+      [2 ** 40, 'TiB'],
+      [2 ** 30, 'GiB'],
+      [2 ** 20, 'MiB'],
+    ] as const
+  ).find(([one]) => count % one === 0) ?? [1, 'bytes'];
+  return `${(count / unit).toLocaleString('en')} ${name}`;
+};
+const count = (value: number) => value.toLocaleString('en');
+
+/** What is limited, how far, and what a client gets beyond. */
+export function limits(): string[][] {
+  const { maxUploadBytes, atOnce, maxWaitingMerges, maxConnections } = readConfig({});
+  return [
+    ['one upload request', `${bytes(maxUploadBytes)} (\`EMR_MAX_UPLOAD_BYTES\`)`, 'too_large'],
+    ['uploads at a time', `${count(atOnce.uploads)} (\`EMR_MAX_UPLOADS\`)`, 'overloaded'],
+    ['models rebuilt at a time', `${count(atOnce.reconstructions)} (\`EMR_MAX_RECONSTRUCTIONS\`)`, 'overloaded'],
+    ['merges that wait', `${count(maxWaitingMerges)} (\`EMR_MAX_WAITING_MERGES\`)`, 'overloaded'],
+    ['connections', `${count(maxConnections)} (\`EMR_MAX_CONNECTIONS\`)`, ''],
+    ['body in JSON', bytes(MAX_JSON_BYTES), 'too_large'],
+    ['parts of a form', count(MAX_FORM_PARTS), 'too_large'],
+    ['files of a checkpoint, shards among them', count(MAX_FILES), 'too_large'],
+    ['a name in an address', `${count(MAX_PARAM_LENGTH)} characters`, 'invalid_request'],
+    ['a page of a list', count(MAX_PAGE), 'invalid_request'],
+    ['header of a safetensors file', bytes(DEFAULT_LIMITS.maxHeaderBytes), 'safetensors_header_too_large'],
+    ['tensors of a file or an index', count(DEFAULT_LIMITS.maxTensors), 'safetensors_too_many_tensors'],
+    ['name of a tensor', bytes(DEFAULT_LIMITS.maxNameBytes), 'safetensors_name'],
+    ['dimensions of a tensor', count(MAX_DIMENSIONS), 'safetensors_shape'],
+    ['index of shards', bytes(MAX_INDEX_BYTES), 'index_invalid'],
+    ['nesting of an index', count(MAX_JSON_DEPTH), 'index_invalid'],
+    ['record of a checkpoint', bytes(MAX_FACT_BYTES), 'too_large'],
+    ['tasks of a merge', count(MAX_TASKS), 'invalid_request'],
+    ['patterns in `include`, in `exclude`', count(MAX_PATTERNS), 'invalid_request'],
+    ['one pattern', `${count(MAX_PATTERN)} characters`, 'invalid_request'],
+    ['matching patterns with tensor names', `${count(MAX_GLOB_STEPS)} steps`, 'invalid_request'],
+    ['merges of a batch', count(MAX_MERGES), 'invalid_request'],
+    ['model.json', bytes(MAX_TOPOLOGY_BYTES), 'model_too_large'],
+    ['model of a job, as F32', bytes(MAX_MODEL_BYTES), 'model_too_large'],
+    ['data set of a job', bytes(MAX_DATASET_BYTES), 'model_too_large'],
+    ['all models and data sets of a job', bytes(MAX_TOTAL_BYTES), 'model_too_large'],
+    ['batch of a job', count(MAX_BATCH), 'invalid_request'],
+  ].map(([what, limit, code]) => [what!, limit!, code === '' ? 'closed' : `\`${code}\``]);
+}
