@@ -49,7 +49,7 @@ export function reportRoutes(app: Api, { merges, models, evaluations }: Services
         params: z.strictObject({ id: idOrName }),
         querystring: z.strictObject({ format: z.enum(['json', 'html']).default('json') }),
         produces: ['application/json', 'text/html'],
-        response: { 200: z.any(), ...refusals(400, 404, 409, 413) },
+        response: { 200: z.any(), ...refusals(400, 404, 409, 413, 503) },
       },
     },
     async (request, reply) => {
