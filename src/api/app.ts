@@ -7,6 +7,7 @@ import { createGuard } from './guard.js';
 import { MAX_FIELD_BYTES, MAX_FORM_FIELDS, MAX_FORM_PARTS, MAX_JSON_BYTES, MAX_PARAM_LENGTH } from './limits.js';
 import { audit } from './plugins/audit.js';
 import { auth } from './plugins/auth.js';
+import { identity } from './plugins/identity.js';
 import { metrics } from './plugins/metrics.js';
 import { openapi } from './plugins/openapi.js';
 import { places } from './plugins/places.js';
@@ -59,6 +60,7 @@ export async function buildApp({ services, logger, version }: AppOptions): Promi
   await app.register(places, { limits: config.atOnce });
   const { queue, submitter, store } = services;
   await app.register(quotas, { queue, submitter, storedBytes: createStoredBytes(store, Date.now) });
+  await app.register(identity);
   await app.register(openapi, { version });
   await app.register(metrics, { queue });
   // Sizes are counted where the bytes flow (catalog/upload-stream.ts): the parser's own limit would cut a file short.

@@ -72,7 +72,6 @@ export function uploadRoutes(app: Api, { uploads, register }: Services): void {
         },
       },
       async ({ params, raw, headers, access }) => {
-        requireIdentity(headers['content-encoding']);
         // A refusal must not destroy the request, whose connection carries the answer.
         const body = { [Symbol.asyncIterator]: () => raw.iterator({ destroyOnReturn: false }) };
         return uploads.putFile(access.namespace, params.name, params.file, body);
@@ -100,7 +99,6 @@ export function uploadRoutes(app: Api, { uploads, register }: Services): void {
 
 /** Nothing that fails leaves a file: whatever breaks, in the client or here, the upload is taken back. */
 async function receiveMultipart(request: FastifyRequest, uploads: Uploads): Promise<CheckpointRecord> {
-  requireIdentity(request.headers['content-encoding']);
   const parts = request.parts();
   const first = await parts.next();
   const checkpoint = nameField(first.done ? undefined : first.value);
@@ -137,10 +135,4 @@ function rethrowFormError(error: unknown): never {
 function nameField(part: Multipart | undefined): string {
   if (part?.type === 'field' && part.fieldname === 'name' && typeof part.value === 'string') return part.value;
   throw new EmrError('invalid_request', 'The first part of the form must be the field name; the files follow.');
-}
-
-/** Weights are incompressible, and a bomb must not be unpacked: what is sent is what is stored. */
-function requireIdentity(encoding: string | undefined): void {
-  if (encoding === undefined || encoding === 'identity') return;
-  throw new EmrError('unsupported_media_type', `Send the file without Content-Encoding ${encoding}.`);
 }

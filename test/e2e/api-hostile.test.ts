@@ -1,0 +1,69 @@
+/** Look-alikes, encoded bodies and pickles by content: each is refused, and nothing of it is stored. */
+import assert from 'node:assert/strict';
+import { after, afterEach, test } from 'node:test';
+import { gzipSync } from 'node:zlib';
+import { family, singleFile } from '../helpers/model-files.js';
+import { type Json, testServer } from '../helpers/server.js';
+
+const server = await testServer();
+after(() => server.close());
+const files = singleFile(family(1).base);
+afterEach(async () => assert.deepEqual(await server.stored(), []));
+
+/** Full width, Cyrillic, combining, invisible, right to left, dotless, ligature. */
+const LOOK_ALIKES = [
+  'ｂase',
+  'bаse',
+  'base\u0301',
+  'ba\u200bse',
+  '\u202ebase',
+  'base\u0131',
+  'ﬁne',
+  'base\u0000',
+  '․․',
+  'a／b',
+];
+
+test('look-alikes of a name are no names, in forms, addresses and requests', async () => {
+  for (const name of LOOK_ALIKES) {
+    const uploaded = (await (await server.upload(name, files)).json()) as Json;
+    assert.equal(uploaded.code, 'invalid_name', name);
+    const address = `/v1/checkpoints/${encodeURIComponent(name)}`;
+    await server.refuse('invalid_request', 400, 'GET', address);
+    await server.refuse('invalid_request', 400, 'PUT', `${address}/files/model.safetensors`, { body: 'x' });
+    const file = encodeURIComponent(`${name}.safetensors`);
+    await server.refuse('invalid_name', 400, 'PUT', `/v1/checkpoints/base/files/${file}`, { body: 'x' });
+    const json = { base: 'base', tasks: [{ name, checkpoint: 'base' }] };
+    await server.refuse('invalid_request', 400, 'POST', '/v1/merges/plan', { json });
+  }
+});
+
+test('no route takes an encoded body, and nothing is unpacked', async () => {
+  const body = gzipSync(JSON.stringify({ base: 'base', tasks: [{ name: 't', checkpoint: 'base' }] }));
+  const routes = ['merges', 'merges/plan', 'batches', 'jobs', 'checkpoints'];
+  for (const encoding of ['gzip', 'br', 'deflate', 'zstd', 'gzip, identity', 'GZIP']) {
+    const headers = { 'content-type': 'application/json', 'content-encoding': encoding };
+    for (const route of routes) {
+      await server.refuse('unsupported_media_type', 415, 'POST', `/v1/${route}`, { body, headers });
+    }
+    const path = '/v1/checkpoints/base/files/model.safetensors';
+    await server.refuse('unsupported_media_type', 415, 'PUT', path, { body, headers });
+  }
+  const headers = { 'content-type': 'application/json', 'content-encoding': 'identity' };
+  const plain = JSON.stringify({ base: 'base', tasks: [{ name: 't', checkpoint: 'base' }] });
+  await server.refuse('unknown_checkpoint', 404, 'POST', '/v1/merges/plan', { body: plain, headers });
+});
+
+test('pickles and archives by the name of safetensors are refused by their content', async () => {
+  const rest = Buffer.alloc(64, 1);
+  const contents = {
+    zip: Buffer.concat([Buffer.from('PK\x03\x04', 'latin1'), rest]),
+    pickle: Buffer.concat([Buffer.of(0x80, 2), rest]),
+    gzip: gzipSync(rest),
+  };
+  for (const [kind, content] of Object.entries(contents)) {
+    const problem = (await (await server.upload('base', { 'model.safetensors': content })).json()) as Json;
+    assert.match(String(problem.code), /^(safetensors_|checkpoint_empty)/, kind);
+    if (kind !== 'gzip') assert.match(String(problem.detail), /save_file/, kind);
+  }
+});
