@@ -71,7 +71,7 @@ export function uploadRoutes(app: Api, { uploads, register }: Services): void {
           response: { 200: uploadedFile, ...refusals(400, 409, 413, 422, 503, 507) },
         },
       },
-      async ({ params, raw, headers, access }) => {
+      async ({ params, raw, access }) => {
         // A refusal must not destroy the request, whose connection carries the answer.
         const body = { [Symbol.asyncIterator]: () => raw.iterator({ destroyOnReturn: false }) };
         return uploads.putFile(access.namespace, params.name, params.file, body);
