@@ -82,6 +82,8 @@ const environment = z.object({
   EMR_LOCK_SECONDS: z.coerce.number().min(1).max(600).default(10),
   /** How often accepted merges that no queue knows are looked for; they are rare (a Redis that lost its data). */
   EMR_RECONCILE_SECONDS: z.coerce.number().min(1).max(3600).default(30),
+  /** How often a running merge notes how far it is, so that another worker goes on from there. */
+  EMR_SAVE_SECONDS: z.coerce.number().min(0).max(3600).default(10),
   LOG_LEVEL: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']).default('info'),
 });
 
@@ -105,6 +107,7 @@ export interface Config {
   readonly graceMs: number;
   readonly lockMs: number;
   readonly reconcileMs: number;
+  readonly saveEveryMs: number;
   readonly logLevel: z.output<typeof environment>['LOG_LEVEL'];
 }
 
@@ -141,6 +144,7 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
     graceMs: 1000 * e.EMR_GRACE_SECONDS,
     lockMs: 1000 * e.EMR_LOCK_SECONDS,
     reconcileMs: 1000 * e.EMR_RECONCILE_SECONDS,
+    saveEveryMs: 1000 * e.EMR_SAVE_SECONDS,
     logLevel: e.LOG_LEVEL,
   };
 }

@@ -114,6 +114,7 @@ export async function createServices(config: Config, log: ServiceLog): Promise<S
       tileThreads,
       threads: config.threads,
       verify: config.verify,
+      saveEveryMs: config.saveEveryMs,
       now,
     }),
     jobs,

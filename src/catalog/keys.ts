@@ -16,6 +16,8 @@ export const keys = {
   merge: (ns: string, id: string) => `${ns}/merges/${id}/`,
   attempts: (ns: string, id: string) => `${ns}/merges/${id}/a/`,
   attempt: (ns: string, id: string, attempt: string) => `${ns}/merges/${id}/a/${attempt}/`,
+  /** What is there for the attempt after this one (a prefix, as `attempt` gives it) to go on from. */
+  saved: (attempt: string) => `${attempt}saved/`,
   evaluations: (ns: string, id: string) => `${ns}/merges/${id}/evaluations/`,
   evaluation: (ns: string, id: string, job: string) => `${ns}/merges/${id}/evaluations/${job}.json`,
   /** What is to be evaluated when the merge has succeeded. */

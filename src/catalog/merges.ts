@@ -66,9 +66,26 @@ export function createMergeCatalog(store: Store, now: () => number): MergeCatalo
     }
   };
 
+  /** Nobody goes on from where an attempt was interrupted once the merge has ended without a result. */
+  const removeSaved = async (ns: string, id: string): Promise<void> => {
+    for await (const { prefixes } of store.list(keys.attempts(ns, id), { delimiter: true })) {
+      for (const attempt of prefixes) await store.deletePrefix(keys.saved(attempt));
+    }
+  };
+
   const { open, remove, ...shared } = runs;
   return {
     ...shared,
+
+    async fail(ns, id, error) {
+      await removeSaved(ns, id);
+      return runs.fail(ns, id, error);
+    },
+
+    async cancel(ns, id) {
+      await removeSaved(ns, id);
+      return runs.cancel(ns, id);
+    },
 
     async identify(ns, request, inputs) {
       const id = mergeId(request, digestsOf(inputs));

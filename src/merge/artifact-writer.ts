@@ -10,7 +10,12 @@ export interface Artifact {
 }
 
 export interface ArtifactWriter {
+  readonly path: string;
   write(bytes: Uint8Array): Promise<void>;
+  /** What was written so far, and is with the store. */
+  mark(): Promise<Artifact>;
+  /** As the store's writers have it; what `mark` told is then durable under that key. */
+  readonly save?: ((key: string) => Promise<void>) | undefined;
   /** Makes the object durable. */
   finish(): Promise<Artifact>;
   abort(): Promise<void>;
@@ -25,6 +30,7 @@ export async function openArtifact(store: Store, prefix: string, path: string, b
   const hash = createHash('sha256');
   const gathered = Buffer.allocUnsafeSlow(Math.min(GATHER_BYTES, bytes));
   let pending = 0;
+  let written = 0;
 
   const flush = async () => {
     const full = gathered.subarray(0, pending);
@@ -32,7 +38,10 @@ export async function openArtifact(store: Store, prefix: string, path: string, b
     if (full.byteLength > 0) await writer.write(full);
   };
   return {
+    path,
+    save: writer.save,
     async write(chunk) {
+      written += chunk.byteLength;
       if (pending + chunk.byteLength > gathered.byteLength) await flush();
       if (chunk.byteLength <= gathered.byteLength - pending) {
         gathered.set(chunk, pending);
@@ -40,9 +49,13 @@ export async function openArtifact(store: Store, prefix: string, path: string, b
         hash.update(chunk);
         return;
       }
-      const written = writer.write(chunk);
+      const sent = writer.write(chunk);
       hash.update(chunk);
-      await written;
+      await sent;
+    },
+    async mark() {
+      await flush();
+      return { path, bytes: written, sha256: hash.copy().digest('hex') };
     },
     async finish() {
       await flush();

@@ -1,3 +1,4 @@
+import type { CheckpointRecord } from '../catalog/records.js';
 import type { RecordedFile, Sources } from '../catalog/sources.js';
 import type { ArtifactWriter } from './artifact-writer.js';
 
@@ -25,4 +26,8 @@ export async function copyRanges(
   } finally {
     await reader.close();
   }
+}
+
+export function fileOf(record: Pick<CheckpointRecord, 'files'>, name: string) {
+  return record.files.find((file) => file.name === name)!;
 }

@@ -11,6 +11,7 @@ import type { Store } from '../store/types.js';
 import { type MergePlan, planMerge } from './plan.js';
 import { statisticsOf } from './registry.js';
 import { runMerge } from './run.js';
+import { findSavepoint, SavepointLost } from './savepoints.js';
 import type { TileThreads } from './tile-threads.js';
 import { together } from './together.js';
 import { filesToVerify, type VerifyMode, verifyInputs } from './verify-inputs.js';
@@ -23,6 +24,8 @@ export interface ExecuteOptions {
   readonly tileThreads: TileThreads;
   readonly threads: number | undefined;
   readonly verify: VerifyMode;
+  /** How often a running merge notes how far it is. */
+  readonly saveEveryMs?: number | undefined;
   readonly now: () => number;
 }
 
@@ -53,7 +56,11 @@ export function createMergeHandler(options: ExecuteOptions): JobHandler {
       failure = error;
     }
     // Before the fact that ends the merge: whoever reads it finds nothing left, and may ask for the merge again.
-    if (!won && !(await mayBeCommitted(merges, namespace, id, attempt))) await store.deletePrefix(prefix);
+    if (!won && !(await mayBeCommitted(merges, namespace, id, attempt))) {
+      // Another worker goes on from what is saved.
+      const handedBack = context.signal.reason === 'shutdown';
+      await store.deletePrefix(prefix, handedBack ? { keep: keys.saved(prefix) } : {});
+    }
     // What attempts of workers that died left behind.
     if (won) await store.deletePrefix(keys.attempts(namespace, id), { keep: prefix });
     if (failure === undefined) return;
@@ -92,12 +99,18 @@ async function runAttempt(
     tileThreads: options.tileThreads,
     prefix: keys.attempt(namespace, fact.id, attempt),
     threads: options.threads,
+    saveEveryMs: options.saveEveryMs,
     onProgress: progress,
   };
+  const savepoint = await findSavepoint(options.store, keys.attempts(namespace, fact.id));
   // Beside the merge, whose threads leave this one idle enough.
   const [artifacts] = await together(
     signal,
-    (stop) => runMerge({ ...run, signal: stop }),
+    (stop) =>
+      runMerge({ ...run, savepoint, signal: stop }).catch((error: unknown) => {
+        if (!(error instanceof SavepointLost)) throw error;
+        return runMerge({ ...run, signal: stop });
+      }),
     (stop) =>
       verifyInputs(options.sources, filesToVerify(plan, { mode: options.verify, seed: fact.id, now: started }), stop),
   );

@@ -27,10 +27,11 @@ export interface TilePool {
 /**
  * Threads that compute the items of a job. A thread keeps one result in each lane at most, so memory is bounded however
  * far one runs ahead. An item that failed rejects `next` when its turn comes: the first fault in order, whoever found it.
+ * `first` is the number of the first item, where those before are done.
  */
-export function startTilePool(threads: TileThreads, job: TileJob, count: number): TilePool {
+export function startTilePool(threads: TileThreads, job: TileJob, count: number, first = 0): TilePool {
   const arrived = new Map<number, { message: ItemMessage; port: MessagePort; lanes: readonly ResultViews[] }>();
-  let wanted = 0;
+  let wanted = first;
   let release: (() => void) | undefined;
   let failure: unknown;
   let waiting: (() => void) | undefined;

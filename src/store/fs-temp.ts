@@ -23,6 +23,8 @@ export interface TempFile {
   replace(): Promise<void>;
   /** The same only if there is no target: of racing calls one gets true. */
   create(): Promise<boolean>;
+  /** Makes the content so far durable, and gives the file a second name. */
+  save(key: string): Promise<void>;
   /** Closes and removes the file; safe at any time. */
   discard(): Promise<void>;
 }
@@ -102,6 +104,14 @@ export async function openTemp(root: string, key: string): Promise<TempFile> {
       await remove();
       await syncDirectory(dirname(target));
       return won;
+    },
+    async save(saved) {
+      await handle.datasync();
+      const name = join(await makeDirectoryOf(root, saved), basename(saved));
+      await link(path, name).catch((error: unknown) => {
+        if (errno(error) !== 'EEXIST') throw error; // it has that name already
+      });
+      await syncDirectory(dirname(name));
     },
     async discard() {
       await close();

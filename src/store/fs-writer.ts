@@ -6,6 +6,7 @@ import { coded, fsError } from './fs-errors.js';
 import { fileInfo } from './fs-info.js';
 import { openTemp, type TempFile } from './fs-temp.js';
 import { incomplete } from './incomplete.js';
+import { checkKey } from './keys.js';
 import type { ObjectInfo, ObjectWriter } from './types.js';
 
 /** One write may take less than it was given, a nearly full disk for one. */
@@ -96,6 +97,10 @@ export async function fileWriter(root: string, key: string, bytes: number): Prom
       await coded(key, () => writeAll(temp.handle, chunk, written));
       written = end;
       early.wrote(chunk.byteLength);
+    },
+    async save(saved) {
+      notEnded();
+      await coded(saved, () => temp.save(checkKey(saved)));
     },
     async finish() {
       notEnded();

@@ -182,7 +182,8 @@ export function createFileStore({ root: given, readOnly = false }: FileStoreOpti
           for (const name of gone) {
             await rm(join(directory, name), { recursive: true, force: true, maxRetries: 5, retryDelay: 20 });
           }
-          await syncDirectory(kept ? directory : dirname(directory));
+          if (kept) await removeEmpty(real, directory);
+          await syncDirectory(dirname(directory));
         } catch (error) {
           if (!isAbsent(error)) throw error;
         }

@@ -34,6 +34,11 @@ export interface ObjectWriter {
   /** Removes what was written. Safe to call at any time, also after an error or after `finish` (then it does nothing). */
   abort(): Promise<void>;
   /**
+   * Gives what was written so far a name before the end, durably: an object of the announced size whose front, as far as
+   * `write` has resolved, stays as it is; what lies behind is not settled. Only where that copies nothing.
+   */
+  readonly save?: (key: string) => Promise<void>;
+  /**
    * A file that several threads may fill at known offsets in place of `write`; it has its full size already. Only
    * where the store is a local disk. `finish` makes what they wrote durable.
    */

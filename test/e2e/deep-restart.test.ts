@@ -23,7 +23,7 @@ async function filesBelow(data: string): Promise<string[]> {
 for (const signal of ['SIGTERM', 'SIGKILL'] as const) {
   test(`a merge that ${signal} interrupts is done after the restart, and nothing else is left of it`, async () => {
     const data = join(folder, signal);
-    const env = { EMR_DATA_DIR: data, EMR_THREADS: '1' };
+    const env = { EMR_DATA_DIR: data, EMR_THREADS: '1', EMR_SAVE_SECONDS: signal === 'SIGTERM' ? '3600' : '0' };
     const first = await startApi(env);
     let id: string;
     try {

@@ -95,6 +95,7 @@ export async function startCluster({ kind, lockSeconds }: ClusterOptions): Promi
     EMR_LOCK_SECONDS: String(lockSeconds),
     EMR_RECONCILE_SECONDS: '1',
     EMR_GRACE_SECONDS: '10',
+    EMR_SAVE_SECONDS: '0', // as often as possible
     LOG_LEVEL: 'info',
   };
   const apiEnv = { ...env, LOG_LEVEL: 'warn' };

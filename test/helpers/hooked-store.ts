@@ -22,6 +22,7 @@ export function hookedStore(store: Store, hook: (step: WriteStep) => void | Prom
       await hook({ op: 'open', key });
       const writer = await store.openWriter(key, bytes);
       return {
+        ...(writer.save ? { save: writer.save } : {}),
         async write(chunk) {
           await hook({ op: 'write', key });
           await writer.write(chunk);
