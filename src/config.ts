@@ -78,7 +78,7 @@ const environment = z.object({
   EMR_MAX_CONNECTIONS: count(2_000),
   /** From SIGTERM to the end of the process, at most; a supervisor's own limit must be longer. */
   EMR_GRACE_SECONDS: z.coerce.number().min(1).max(3600).default(30),
-  /** Half of this and up to this again pass before the merge of a dead worker is taken up by another. */
+  /** Three quarters of this and up to one and a half times pass before the merge of a dead worker is taken up by another. */
   EMR_LOCK_SECONDS: z.coerce.number().min(1).max(600).default(10),
   /** How often accepted merges that no queue knows are looked for; they are rare (a Redis that lost its data). */
   EMR_RECONCILE_SECONDS: z.coerce.number().min(1).max(3600).default(30),

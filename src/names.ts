@@ -13,7 +13,7 @@ export const NAMESPACE_PATTERN = /^[a-z0-9][a-z0-9-]{0,62}$/;
 export const DEFAULT_NAMESPACE = 'default';
 
 /** File names of a checkpoint folder: plain base names; file systems and S3 agree on these characters. */
-const FILE_NAME_PATTERN = /^[A-Za-z0-9._@+-][A-Za-z0-9._@+ ()=,-]{0,199}$/;
+export const FILE_NAME_PATTERN = /^[A-Za-z0-9._@+-][A-Za-z0-9._@+ ()=,-]{0,199}$/;
 
 export function checkFileName(name: string): string {
   const reserved = name === '.' || name === '..' || name.startsWith('.tmp-');

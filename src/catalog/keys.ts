@@ -1,5 +1,5 @@
 /** The folders of a namespace that the service keeps; a test compares them with the keys below. */
-const OWN_FOLDERS = /^(checkpoints|merges|jobs|batches|merge-names)(\/|$)/;
+const OWN_FOLDERS = /^(checkpoints|merges|jobs|batches|merge-names|webhooks)(\/|$)/;
 
 /** Where facts and bytes lie in the store: the one place that spells keys. See docs/design.md, "Store layout". */
 export const keys = {
@@ -16,8 +16,6 @@ export const keys = {
   merge: (ns: string, id: string) => `${ns}/merges/${id}/`,
   attempts: (ns: string, id: string) => `${ns}/merges/${id}/a/`,
   attempt: (ns: string, id: string, attempt: string) => `${ns}/merges/${id}/a/${attempt}/`,
-  /** What is there for the attempt after this one (a prefix, as `attempt` gives it) to go on from. */
-  saved: (attempt: string) => `${attempt}saved/`,
   evaluations: (ns: string, id: string) => `${ns}/merges/${id}/evaluations/`,
   evaluation: (ns: string, id: string, job: string) => `${ns}/merges/${id}/evaluations/${job}.json`,
   /** What is to be evaluated when the merge has succeeded. */
@@ -38,6 +36,9 @@ export const keys = {
   batch: (ns: string, id: string) => `${ns}/batches/${id}.json`,
   alias: (ns: string, name: string) => `${ns}/merge-names/${name}.json`,
 };
+
+/** Below an attempt (a prefix, as `attempt` gives it): what is there for the next one to go on from. */
+export const savedBelow = (attempt: string) => `${attempt}saved/`;
 
 /** What belongs to no namespace; their names have no `_`. */
 export const apiKeyKeys = {

@@ -3,7 +3,7 @@ import { type MergeRequest, mergeId } from '../merge/request.js';
 import { MERGE_ID_PATTERN } from '../names.js';
 import type { Store } from '../store/types.js';
 import { writeFact } from './facts.js';
-import { keys } from './keys.js';
+import { keys, savedBelow } from './keys.js';
 import { type RequestFact, type ResultFact, requestFact, resultFact } from './merge-facts.js';
 import type { CheckpointRecord } from './records.js';
 import { type Acceptance, createRuns, hasEndedBadly, type Outcome as RunOutcome, type Runs } from './runs.js';
@@ -69,7 +69,7 @@ export function createMergeCatalog(store: Store, now: () => number): MergeCatalo
   /** Nobody goes on from where an attempt was interrupted once the merge has ended without a result. */
   const removeSaved = async (ns: string, id: string): Promise<void> => {
     for await (const { prefixes } of store.list(keys.attempts(ns, id), { delimiter: true })) {
-      for (const attempt of prefixes) await store.deletePrefix(keys.saved(attempt));
+      for (const attempt of prefixes) await store.deletePrefix(savedBelow(attempt));
     }
   };
 

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import type { CheckpointCatalog } from '../catalog/checkpoints.js';
-import { keys } from '../catalog/keys.js';
+import { keys, savedBelow } from '../catalog/keys.js';
 import type { RequestFact } from '../catalog/merge-facts.js';
 import type { MergeCatalog } from '../catalog/merges.js';
 import { endFailed } from '../catalog/runs.js';
@@ -59,7 +59,7 @@ export function createMergeHandler(options: ExecuteOptions): JobHandler {
     if (!won && !(await mayBeCommitted(merges, namespace, id, attempt))) {
       // Another worker goes on from what is saved.
       const handedBack = context.signal.reason === 'shutdown';
-      await store.deletePrefix(prefix, handedBack ? { keep: keys.saved(prefix) } : {});
+      await store.deletePrefix(prefix, handedBack ? { keep: savedBelow(prefix) } : {});
     }
     // What attempts of workers that died left behind.
     if (won) await store.deletePrefix(keys.attempts(namespace, id), { keep: prefix });

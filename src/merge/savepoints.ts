@@ -4,7 +4,7 @@
  */
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
-import { keys } from '../catalog/keys.js';
+import { savedBelow } from '../catalog/keys.js';
 import type { Store } from '../store/types.js';
 import type { ArtifactWriter } from './artifact-writer.js';
 
@@ -43,8 +43,8 @@ export class SavepointLost extends Error {
   override readonly name = 'SavepointLost';
 }
 
-const recordKey = (attempt: string, number: number) => `${keys.saved(attempt)}${String(number).padStart(8, '0')}.json`;
-const outputKey = (attempt: string, path: string) => `${keys.saved(attempt)}artifacts/${path}`;
+const recordKey = (attempt: string, number: number) => `${savedBelow(attempt)}${String(number).padStart(8, '0')}.json`;
+const outputKey = (attempt: string, path: string) => `${savedBelow(attempt)}artifacts/${path}`;
 const RECORD = /^(.*\/)saved\/\d+\.json$/;
 
 /** The savepoint that has come furthest among those of attempts below `attempts`. */
@@ -174,7 +174,7 @@ export function createSaver(store: Store, attempt: string, outputs: readonly Art
     },
     async remove() {
       await running;
-      if (begun) await store.deletePrefix(keys.saved(attempt));
+      if (begun) await store.deletePrefix(savedBelow(attempt));
     },
   };
 }

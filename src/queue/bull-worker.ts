@@ -83,9 +83,10 @@ export function startBullWorker(
     prefix,
     concurrency: options.concurrency ?? 1,
     runRetryDelay: RUN_RETRY_MS,
-    // A worker that dies is noticed after the lock and up to two checks: with the defaults 10–20 s.
+    // The lock is renewed at its half, and a dead worker noticed at the second check after its end: with the defaults
+    // after 7 to 15 s.
     lockDuration: lockMs,
-    stalledInterval: lockMs / 2,
+    stalledInterval: lockMs / 4,
     maxStalledCount: MAX_STALLED_COUNT,
   });
   worker.on('error', (error) => log('Queue worker', error));

@@ -4,6 +4,7 @@ import { z } from 'zod';
 import type { CheckpointRecord } from '../../catalog/records.js';
 import type { Uploads } from '../../catalog/uploads.js';
 import { EmrError } from '../../errors.js';
+import { FILE_NAME_PATTERN } from '../../names.js';
 import { type Access, requireScope } from '../../scopes.js';
 import type { Services } from '../../services.js';
 import {
@@ -16,6 +17,9 @@ import {
 } from '../schemas/checkpoint.js';
 import { name, refusals } from '../schemas/common.js';
 import type { Api } from '../types.js';
+
+/** The route checks the name itself, with a code of its own; the pattern is for readers of openapi.yaml. */
+const fileName = z.string().min(1).max(255).meta({ pattern: FILE_NAME_PATTERN.source });
 
 /** The ways in: multipart, one PUT per file, or registration of files that are there already. */
 export function uploadRoutes(app: Api, { uploads, register }: Services): void {
@@ -67,7 +71,7 @@ export function uploadRoutes(app: Api, { uploads, register }: Services): void {
           summary: 'Upload one file of a checkpoint, raw: the fast way in for large files',
           description: 'Then `POST …/complete`. A file that is sent again replaces the earlier one.',
           body: { content: { 'application/octet-stream': { schema: rawFile } } },
-          params: z.strictObject({ name, file: z.string().min(1).max(255) }),
+          params: z.strictObject({ name, file: fileName }),
           response: { 200: uploadedFile, ...refusals(400, 409, 413, 422, 503, 507) },
         },
       },
