@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { FORMAT_LIMITS, type FormatLimit, type FormatLimits } from './checkpoint/limits.js';
 import { VERIFY_MODES, type VerifyMode } from './merge/verify-inputs.js';
 import { networkList } from './outbound/addresses.js';
 import { type AllowedHost, parseAllowedHost } from './outbound/hosts.js';
@@ -30,7 +31,12 @@ const listOf = <T>(parse: (entry: string) => T) =>
     }),
   );
 
-const count = (value: number) => z.coerce.number().int().min(1).default(value);
+const count = (value: number, ceiling = Number.MAX_SAFE_INTEGER) =>
+  z.coerce.number().int().min(1).max(ceiling).default(value);
+const formatLimit = (name: FormatLimit) => count(FORMAT_LIMITS[name].usual, FORMAT_LIMITS[name].ceiling);
+
+/** A body in JSON is parsed at once, and all else waits meanwhile. */
+const CEILING_JSON_BYTES = 64 * 2 ** 20;
 
 /** The environment of a process; every variable is optional. The only place where it is read. */
 const environment = z.object({
@@ -54,6 +60,14 @@ const environment = z.object({
     .int()
     .min(1)
     .default(2 ** 40),
+  /** A merge of 256 tasks with all its patterns is well below; merges of many tasks with large grids of methods may not be. */
+  EMR_MAX_JSON_BYTES: count(4 * 2 ** 20, CEILING_JSON_BYTES),
+  EMR_MAX_HEADER_BYTES: formatLimit('maxHeaderBytes'),
+  EMR_MAX_TENSORS: formatLimit('maxTensors'),
+  EMR_MAX_TENSOR_NAME_BYTES: formatLimit('maxNameBytes'),
+  EMR_MAX_DIMENSIONS: formatLimit('maxDimensions'),
+  EMR_MAX_SHARDS: formatLimit('maxShards'),
+  EMR_MAX_FILES: formatLimit('maxFiles'),
   /** Whom this program may call because a client asked for it; nobody, unless it is said here. */
   EMR_OUTBOUND_HOSTS: listOf(parseAllowedHost),
   /** Networks of such hosts, as CIDR, that are called although they are not public. */
@@ -97,6 +111,9 @@ export interface Config {
   readonly requestsPerMinute: number;
   readonly fileRoots: readonly string[];
   readonly maxUploadBytes: number;
+  readonly maxJsonBytes: number;
+  /** What a checkpoint may claim of itself. */
+  readonly limits: FormatLimits;
   readonly outbound: { readonly hosts: readonly AllowedHost[]; readonly networks: readonly string[] };
   readonly verify: VerifyMode;
   readonly webhooks: { readonly secrets: readonly Buffer[]; readonly attempts: number; readonly waitMs: number };
@@ -131,6 +148,15 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
     requestsPerMinute: e.EMR_REQUESTS_PER_MINUTE,
     fileRoots: e.EMR_FILE_ROOTS,
     maxUploadBytes: e.EMR_MAX_UPLOAD_BYTES,
+    maxJsonBytes: e.EMR_MAX_JSON_BYTES,
+    limits: {
+      maxHeaderBytes: e.EMR_MAX_HEADER_BYTES,
+      maxTensors: e.EMR_MAX_TENSORS,
+      maxNameBytes: e.EMR_MAX_TENSOR_NAME_BYTES,
+      maxDimensions: e.EMR_MAX_DIMENSIONS,
+      maxShards: e.EMR_MAX_SHARDS,
+      maxFiles: e.EMR_MAX_FILES,
+    },
     outbound: { hosts: e.EMR_OUTBOUND_HOSTS, networks: e.EMR_OUTBOUND_NETWORKS },
     verify: e.EMR_VERIFY,
     webhooks: {

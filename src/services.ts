@@ -71,7 +71,7 @@ export async function createServices(config: Config, log: ServiceLog): Promise<S
   const queue = await openQueue(config, log);
   const sources = createSources(store);
   const checkpoints = createCheckpointCatalog(store);
-  const ingest = createIngest({ store, sources, checkpoints, now });
+  const ingest = createIngest({ store, sources, checkpoints, limits: config.limits, now });
   const merges = createMergeCatalog(store, now);
   const onQueueError = (err: unknown) => log.warn({ err }, 'a merge or job is accepted but not queued yet');
   const submitter = createSubmitter({ checkpoints, merges, queue, onQueueError });

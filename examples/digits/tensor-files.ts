@@ -1,4 +1,5 @@
 import { readFile, writeFile } from 'node:fs/promises';
+import { DEFAULT_LIMITS } from '../../src/checkpoint/limits.js';
 import { layoutSafetensors } from '../../src/checkpoint/safetensors-layout.js';
 import { parseHeader } from '../../src/checkpoint/safetensors-read.js';
 import type { TensorSpec } from '../../src/checkpoint/types.js';
@@ -13,7 +14,7 @@ export interface RawTensor extends Omit<TensorSpec, 'name'> {
 
 /** The tensors of a safetensors file that is in memory. */
 export function decodeTensors(file: Uint8Array): Map<string, RawTensor> {
-  const { tensors } = parseHeader(file, file.length);
+  const { tensors } = parseHeader(file, file.length, DEFAULT_LIMITS);
   return new Map(
     tensors.map(({ name, dtype, shape, offset, bytes }) => [
       name,

@@ -4,7 +4,7 @@ import { serializerCompiler, validatorCompiler, type ZodTypeProvider } from 'fas
 import { createStoredBytes } from '../catalog/stored-bytes.js';
 import type { Services } from '../services.js';
 import { createGuard } from './guard.js';
-import { MAX_FIELD_BYTES, MAX_FORM_FIELDS, MAX_FORM_PARTS, MAX_JSON_BYTES, MAX_PARAM_LENGTH } from './limits.js';
+import { formParts, MAX_FIELD_BYTES, MAX_FORM_FIELDS, MAX_PARAM_LENGTH } from './limits.js';
 import { audit } from './plugins/audit.js';
 import { auth } from './plugins/auth.js';
 import { identity } from './plugins/identity.js';
@@ -38,7 +38,7 @@ export interface AppOptions {
 export async function buildApp({ services, logger, version }: AppOptions): Promise<Api> {
   const app = Fastify({
     loggerInstance: logger,
-    bodyLimit: MAX_JSON_BYTES,
+    bodyLimit: services.config.maxJsonBytes,
     exposeHeadRoutes: false, // a HEAD answer has the real length, so the routes that have one say it themselves
     forceCloseConnections: 'idle',
     clientErrorHandler: answerMalformed,
@@ -68,8 +68,7 @@ export async function buildApp({ services, logger, version }: AppOptions): Promi
     throwFileSizeLimit: false,
     limits: {
       fileSize: Number.POSITIVE_INFINITY,
-      files: MAX_FORM_PARTS,
-      parts: MAX_FORM_PARTS,
+      parts: formParts(config.limits.maxFiles),
       fields: MAX_FORM_FIELDS,
       fieldSize: MAX_FIELD_BYTES,
     },

@@ -1,10 +1,7 @@
 /** What a request may have, before anybody looks at what it says. */
 
-/** JSON bodies: a merge of 256 tasks with all its patterns is well below. Uploads have their own limit. */
-export const MAX_JSON_BYTES = 4 * 2 ** 20;
-
-/** Parts of one multipart upload: a checkpoint's files and its name. */
-export const MAX_FORM_PARTS = 2_001;
+/** Parts of one multipart upload: a checkpoint's files and its name, and one file more, which is refused as what it is. */
+export const formParts = (files: number) => files + 2;
 
 /** The name, and one more that can be refused as what it is: a form has no other field. */
 export const MAX_FORM_FIELDS = 2;

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { checkpointDigest } from '../checkpoint/digest.js';
+import { beyond, type FormatLimits } from '../checkpoint/limits.js';
 import { readCheckpointFiles } from '../checkpoint/sharded.js';
 import type { TensorInfo } from '../checkpoint/types.js';
 import { isFloat } from '../dtype.js';
@@ -17,6 +18,8 @@ export type IngestFile = CheckpointFile;
 export interface Ingest {
   /** `name_taken` if there is a checkpoint of this name. */
   requireFree(namespace: string, name: string): Promise<void>;
+  /** `too_large` if one checkpoint may not have so many files. */
+  requireFiles(count: number): void;
   /** Checks the files as a checkpoint and records it; its first commit gets the name. */
   commit(namespace: string, name: string, files: IngestFile[], source?: string): Promise<CheckpointRecord>;
 }
@@ -25,11 +28,12 @@ export interface IngestOptions {
   readonly store: Store;
   readonly sources: Sources;
   readonly checkpoints: CheckpointCatalog;
+  readonly limits: FormatLimits;
   readonly now: () => number;
 }
 
 /** Turns files that lie somewhere into a checkpoint: every rule of the formats is checked here, once. */
-export function createIngest({ store, sources, checkpoints, now }: IngestOptions): Ingest {
+export function createIngest({ store, sources, checkpoints, limits, now }: IngestOptions): Ingest {
   const requireFree = async (namespace: string, name: string) => {
     if (!NAME_PATTERN.test(name)) {
       throw new EmrError('invalid_name', `A checkpoint's name must match ${NAME_PATTERN.source}.`, {
@@ -41,11 +45,15 @@ export function createIngest({ store, sources, checkpoints, now }: IngestOptions
 
   return {
     requireFree,
+    requireFiles(count) {
+      if (count > limits.maxFiles) throw beyond('too_large', 'The checkpoint has more files', 'maxFiles', limits);
+    },
     async commit(namespace, name, files, source) {
       await requireFree(namespace, name);
       const byName = new Map(files.map((file) => [file.name, file]));
       const { tensors, index } = await readCheckpointFiles(
         files.map((file) => ({ name: file.name, open: () => sources.open(file) })),
+        limits,
       );
       const record: CheckpointRecord = {
         name,

@@ -30,21 +30,25 @@ export function createRegister({ store, ingest, fileRoots }: RegisterOptions): R
   return async (namespace, name, uri) => {
     await ingest.requireFree(namespace, name);
     const source = await resolveSource(store, fileRoots, namespace, uri);
-    const files: IngestFile[] = [];
+    const found: string[] = [];
     for await (const { objects } of source.store.list(source.prefix, { delimiter: true })) {
-      for (const { key } of objects) {
-        const reader = await source.store.openReader(key);
-        const { bytes, version } = reader;
-        const sha256 = await hashAll(reader).finally(() => reader.close());
-        const file = checkFileName(key.slice(source.prefix.length));
-        files.push({ name: file, bytes, sha256, version, location: source.locate(key) });
-      }
+      found.push(...objects.map(({ key }) => key));
+      ingest.requireFiles(found.length);
     }
-    if (files.length === 0) {
-      throw new EmrError('source_not_found', `There are no files at ${uri}.`, { uri });
-    }
+    if (found.length === 0) throw new EmrError('source_not_found', `There are no files at ${uri}.`, { uri });
+    const names = found.map((key) => checkFileName(key.slice(source.prefix.length)));
+    const files: IngestFile[] = [];
+    // Only now: what is refused by its name is not read first.
+    for (const [i, key] of found.entries()) files.push(await recordFile(source, key, names[i]!));
     return ingest.commit(namespace, name, files, uri);
   };
+}
+
+async function recordFile({ store, locate }: Source, key: string, name: string): Promise<IngestFile> {
+  const reader = await store.openReader(key);
+  const { bytes, version } = reader;
+  const sha256 = await hashAll(reader).finally(() => reader.close());
+  return { name, bytes, sha256, version, location: locate(key) };
 }
 
 async function resolveSource(store: Store, roots: readonly string[], namespace: string, uri: string): Promise<Source> {

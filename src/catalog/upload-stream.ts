@@ -20,6 +20,7 @@ export function meterUpload(file: string, source: AsyncIterable<Uint8Array>, max
         throw new EmrError('too_large', `${file} is larger than the ${maxBytes} bytes that this server accepts.`, {
           file,
           limit: maxBytes,
+          setting: 'EMR_MAX_UPLOAD_BYTES',
         });
       }
       hash.update(chunk);

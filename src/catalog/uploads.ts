@@ -8,9 +8,6 @@ import { keys } from './keys.js';
 import { type CheckpointRecord, uploadRecord } from './records.js';
 import { meterUpload } from './upload-stream.js';
 
-/** Files of one checkpoint: a folder of a model has a few dozen, a large one some hundred shards. */
-export const MAX_FILES = 2_000;
-
 export interface UploadedFile {
   readonly file: string;
   readonly bytes: number;
@@ -82,7 +79,7 @@ export function createUploads({ store, ingest, maxBytes, now }: UploadsOptions):
       let left = maxBytes;
       return {
         async add(file, source) {
-          if (files.length === MAX_FILES) throw tooManyFiles();
+          ingest.requireFiles(files.length + 1);
           if (files.some((known) => known.name === file)) {
             throw new EmrError('invalid_request', `The file ${file} was sent twice.`, { file });
           }
@@ -130,7 +127,7 @@ export function createUploads({ store, ingest, maxBytes, now }: UploadsOptions):
             version: info.version,
             location: { in: 'store', key: fileKey },
           });
-          if (latest.size > MAX_FILES) throw tooManyFiles();
+          ingest.requireFiles(latest.size);
         }
       }
       if (latest.size === 0) {
@@ -141,8 +138,4 @@ export function createUploads({ store, ingest, maxBytes, now }: UploadsOptions):
       return commit(namespace, name, [...latest.values()]);
     },
   };
-}
-
-function tooManyFiles(): EmrError {
-  return new EmrError('too_large', `A checkpoint may have at most ${MAX_FILES} files.`, { limit: MAX_FILES });
 }

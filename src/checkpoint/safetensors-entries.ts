@@ -1,7 +1,7 @@
 import { DTYPE_BYTES, type Dtype, isDtype } from '../dtype.js';
 import { EmrError, type ErrorCode } from '../errors.js';
 import { type JsonScanner, jsonScanner } from './json-scanner.js';
-import { MAX_DIMENSIONS, type SafetensorsLimits } from './limits.js';
+import { beyond, type FormatLimits } from './limits.js';
 
 /** One tensor as the header states it; its shape and dtype agree, its place is not checked yet. */
 export interface HeaderEntry {
@@ -26,7 +26,7 @@ export function shown(name: string): string {
 }
 
 /** Parses the JSON text of a header. Names like `__proto__` are names like any other. */
-export function parseEntries(text: string, limits: SafetensorsLimits): HeaderEntries {
+export function parseEntries(text: string, limits: FormatLimits): HeaderEntries {
   const scanner = jsonScanner(text, (problem, detail) => {
     const code = problem === 'syntax' ? 'safetensors_header_not_json' : 'safetensors_duplicate_key';
     return new EmrError(code, `The header is refused: ${detail}.`);
@@ -39,11 +39,10 @@ export function parseEntries(text: string, limits: SafetensorsLimits): HeaderEnt
       return;
     }
     if (entries.length >= limits.maxTensors) {
-      const detail = `The header has more than ${limits.maxTensors} tensors.`;
-      throw new EmrError('safetensors_too_many_tensors', detail, { limit: limits.maxTensors });
+      throw beyond('safetensors_too_many_tensors', 'The header has more tensors', 'maxTensors', limits);
     }
     checkName(name, limits);
-    entries.push(parseEntry(scanner, name));
+    entries.push(parseEntry(scanner, name, limits));
   });
   scanner.end();
   return { entries, metadata };
@@ -62,17 +61,15 @@ function parseMetadata(scanner: JsonScanner): Record<string, string> {
   return metadata;
 }
 
-function checkName(name: string, limits: SafetensorsLimits): void {
+function checkName(name: string, limits: FormatLimits): void {
   const bytes = Buffer.byteLength(name);
-  if (bytes > 0 && bytes <= limits.maxNameBytes) return;
-  const detail =
-    bytes === 0
-      ? 'A tensor has the empty name.'
-      : `The tensor name ${shown(name)} has ${bytes} bytes, and the limit is ${limits.maxNameBytes}.`;
-  throw new EmrError('safetensors_name', detail, { bytes, limit: limits.maxNameBytes });
+  if (bytes === 0) throw new EmrError('safetensors_name', 'A tensor has the empty name.');
+  if (bytes <= limits.maxNameBytes) return;
+  const what = `The tensor name ${shown(name)} has ${bytes} bytes`;
+  throw beyond('safetensors_name', what, 'maxNameBytes', limits, { bytes });
 }
 
-function parseEntry(scanner: JsonScanner, name: string): HeaderEntry {
+function parseEntry(scanner: JsonScanner, name: string, limits: FormatLimits): HeaderEntry {
   const refusal = (code: ErrorCode, what: string) =>
     new EmrError(code, `Tensor ${shown(name)}: ${what}.`, { tensor: name });
   let dtype: string | undefined;
@@ -83,16 +80,16 @@ function parseEntry(scanner: JsonScanner, name: string): HeaderEntry {
       dtype = scanner.string();
       if (dtype === undefined) throw refusal('safetensors_entry', 'dtype is not a string');
     } else if (key === 'shape') {
-      shape = parseCounts(scanner, MAX_DIMENSIONS);
-      if (shape === undefined) {
-        const what = `shape is not a list of at most ${MAX_DIMENSIONS} integers from 0 to 2^53 - 1`;
-        throw refusal('safetensors_shape', what);
-      }
+      shape = parseCounts(scanner, limits.maxDimensions, () =>
+        beyond('safetensors_shape', `Tensor ${shown(name)} has more dimensions`, 'maxDimensions', limits, {
+          tensor: name,
+        }),
+      );
+      if (shape === undefined) throw refusal('safetensors_shape', 'shape is not a list of integers from 0 to 2^53 - 1');
     } else if (key === 'data_offsets') {
-      offsets = parseCounts(scanner, 2);
-      if (offsets?.length !== 2) {
-        throw refusal('safetensors_offsets', 'data_offsets is not a pair of integers from 0 to 2^53 - 1');
-      }
+      const noPair = () => refusal('safetensors_offsets', 'data_offsets is not a pair of integers from 0 to 2^53 - 1');
+      offsets = parseCounts(scanner, 2, noPair);
+      if (offsets?.length !== 2) throw noPair();
     } else {
       throw refusal('safetensors_entry', `the key ${shown(key)} is not of the format`);
     }
@@ -110,16 +107,16 @@ function parseEntry(scanner: JsonScanner, name: string): HeaderEntry {
   return { name, dtype, shape, begin: offsets[0]!, end: offsets[1]!, bytes };
 }
 
-/** A list of at most `max` counts; undefined if it is anything else (then the scanner must not be used on). */
-function parseCounts(scanner: JsonScanner, max: number): number[] | undefined {
+/** A list of at most `max` counts, or `tooMany`; undefined if it is anything else (then the scanner must not be used on). */
+function parseCounts(scanner: JsonScanner, max: number, tooMany: () => EmrError): number[] | undefined {
   const counts: number[] = [];
   let valid = true;
   const isList = scanner.array(() => {
     const value = scanner.count();
     // Anything but a number is walked over, so that a broken text is called broken rather than mistyped.
     if (value === undefined) scanner.skip();
-    if (value === undefined || Number.isNaN(value) || counts.length >= max) valid = false;
-    else counts.push(value);
+    if (value === undefined || Number.isNaN(value)) valid = false;
+    else if (counts.push(value) > max) throw tooMany();
   });
   return isList && valid ? counts : undefined;
 }

@@ -1,5 +1,6 @@
 import type { Dtype } from '../dtype.js';
 import { EmrError } from '../errors.js';
+import { OWN_FILES } from './limits.js';
 import { compareUtf8 } from './order.js';
 import { shown, tensorBytes } from './safetensors-entries.js';
 import type { SafetensorsLayout, TensorSpec } from './types.js';
@@ -30,7 +31,8 @@ const ALIGNMENT = 8;
  * The layout of a safetensors file with these tensors, byte for byte what Python's `safetensors` writes with
  * `metadata={"format": "pt"}` (without which `transformers` does not load it). The order of `tensors` does not matter.
  *
- * Errors: `safetensors_name` (empty, or `__metadata__`), `safetensors_duplicate_key`, `safetensors_shape_overflow`.
+ * Errors: `safetensors_name` (empty, or `__metadata__`), `safetensors_duplicate_key`, `safetensors_shape_overflow`,
+ * `safetensors_header_too_large` (upstream's limit).
  */
 export function layoutSafetensors(tensors: readonly TensorSpec[]): SafetensorsLayout {
   const sorted = [...tensors].sort(
@@ -64,6 +66,10 @@ export function layoutSafetensors(tensors: readonly TensorSpec[]): SafetensorsLa
 function frame(json: string): Buffer {
   const jsonBytes = Buffer.byteLength(json);
   const padded = Math.ceil(jsonBytes / ALIGNMENT) * ALIGNMENT;
+  if (padded > OWN_FILES.maxHeaderBytes) {
+    const detail = `A file of so many tensors has a header of ${padded} bytes; no reader takes more than ${OWN_FILES.maxHeaderBytes}.`;
+    throw new EmrError('safetensors_header_too_large', detail, { header_bytes: String(padded) });
+  }
   const header = Buffer.alloc(8 + padded, ' ');
   header.writeBigUInt64LE(BigInt(padded), 0);
   header.write(json, 8);

@@ -1,6 +1,6 @@
 import { EmrError } from '../errors.js';
 import type { ObjectReader } from '../store/types.js';
-import { DEFAULT_LIMITS, HARD_MAX_HEADER_BYTES, type SafetensorsLimits } from './limits.js';
+import { beyond, type FormatLimits } from './limits.js';
 import { type HeaderEntry, parseEntries, shown } from './safetensors-entries.js';
 import type { SafetensorsHeader } from './types.js';
 
@@ -21,11 +21,7 @@ const FIRST_READ_BYTES = 64 * 1024;
  * @param fileBytes size of the whole file
  * @see https://github.com/huggingface/safetensors#format
  */
-export function parseHeader(
-  head: Uint8Array,
-  fileBytes: number,
-  limits: SafetensorsLimits = DEFAULT_LIMITS,
-): SafetensorsHeader {
+export function parseHeader(head: Uint8Array, fileBytes: number, limits: FormatLimits): SafetensorsHeader {
   const dataStart = headerEnd(head, fileBytes, limits);
   if (head.length < dataStart) throw truncated(dataStart, head.length);
   const text = decode(head.subarray(LENGTH_BYTES, dataStart));
@@ -37,10 +33,7 @@ export function parseHeader(
 }
 
 /** Reads and checks the header of the file behind `reader`: see {@link parseHeader}. No more than the header is kept. */
-export async function readHeader(
-  reader: ObjectReader,
-  limits: SafetensorsLimits = DEFAULT_LIMITS,
-): Promise<SafetensorsHeader> {
+export async function readHeader(reader: ObjectReader, limits: FormatLimits): Promise<SafetensorsHeader> {
   const first = Buffer.alloc(Math.min(FIRST_READ_BYTES, reader.bytes));
   await reader.read(first, 0);
   const end = headerEnd(first, reader.bytes, limits);
@@ -52,16 +45,16 @@ export async function readHeader(
 }
 
 /** Where the header ends, counted from the start of the file, once its length is known to be acceptable. */
-function headerEnd(head: Uint8Array, fileBytes: number, limits: SafetensorsLimits): number {
+function headerEnd(head: Uint8Array, fileBytes: number, limits: FormatLimits): number {
   if (fileBytes < LENGTH_BYTES || head.length < LENGTH_BYTES) {
     const detail = `The file has ${fileBytes} bytes; the length of a header alone takes ${LENGTH_BYTES}.`;
     throw new EmrError('safetensors_too_short', detail, { bytes: fileBytes });
   }
   const length = new DataView(head.buffer, head.byteOffset, head.length).getBigUint64(0, true);
-  const limit = Math.min(limits.maxHeaderBytes, HARD_MAX_HEADER_BYTES);
-  if (length > BigInt(limit)) {
-    const detail = `The header claims ${length} bytes, and the limit is ${limit}. Is this a safetensors file?`;
-    throw new EmrError('safetensors_header_too_large', detail, { header_bytes: length.toString(), limit });
+  if (length > BigInt(limits.maxHeaderBytes)) {
+    const what = `If this is a safetensors file, its header claims ${length} bytes`;
+    const facts = { header_bytes: length.toString() };
+    throw beyond('safetensors_header_too_large', what, 'maxHeaderBytes', limits, facts);
   }
   const end = LENGTH_BYTES + Number(length);
   if (end > fileBytes) throw truncated(end, fileBytes);

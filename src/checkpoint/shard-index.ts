@@ -1,14 +1,15 @@
 import { EmrError } from '../errors.js';
 import type { ObjectReader } from '../store/types.js';
 import { jsonScanner } from './json-scanner.js';
-import { DEFAULT_LIMITS, MAX_FILE_NAME_BYTES, MAX_INDEX_BYTES, type SafetensorsLimits } from './limits.js';
+import { beyond, type FormatLimits, MAX_FILE_NAME_BYTES } from './limits.js';
 import { shown } from './safetensors-entries.js';
 
 /** Reads the index of a sharded checkpoint: see {@link parseIndex}. */
-export async function readIndex(reader: ObjectReader, limits?: SafetensorsLimits): Promise<Map<string, string>> {
-  if (reader.bytes > MAX_INDEX_BYTES) {
-    const detail = `The index has ${reader.bytes} bytes, and the limit is ${MAX_INDEX_BYTES}.`;
-    throw new EmrError('index_invalid', detail, { bytes: reader.bytes, limit: MAX_INDEX_BYTES });
+export async function readIndex(reader: ObjectReader, limits: FormatLimits): Promise<Map<string, string>> {
+  // It is a header's names without their shapes, so a header's limit fits it too.
+  if (reader.bytes > limits.maxHeaderBytes) {
+    const what = `The index has ${reader.bytes} bytes`;
+    throw beyond('index_invalid', what, 'maxHeaderBytes', limits, { bytes: reader.bytes });
   }
   const bytes = Buffer.alloc(reader.bytes);
   await reader.read(bytes, 0);
@@ -19,19 +20,25 @@ export async function readIndex(reader: ObjectReader, limits?: SafetensorsLimits
  * The `weight_map` of an index: tensor name to the shard that has it. Other keys, `metadata` among them, may hold
  * anything: `total_size` is often wrong in the wild, and nothing here needs it.
  *
- * Errors: `index_invalid`, `index_shard_name`.
+ * Errors: `index_invalid`, `index_shard_name`, `safetensors_too_many_tensors`, `too_large` (shards).
  */
-export function parseIndex(bytes: Uint8Array, limits: SafetensorsLimits = DEFAULT_LIMITS): Map<string, string> {
+export function parseIndex(bytes: Uint8Array, limits: FormatLimits): Map<string, string> {
   const scanner = jsonScanner(decode(bytes), (_, detail) => invalid(detail));
   const shards = new Map<string, string>();
+  const names = new Set<string>();
   let found = false;
   const isObject = scanner.object((key) => {
     if (key !== 'weight_map') return scanner.skip();
     found = scanner.object((tensor) => {
-      if (shards.size >= limits.maxTensors) throw invalid(`weight_map has more than ${limits.maxTensors} tensors`);
+      if (shards.size >= limits.maxTensors) {
+        throw beyond('safetensors_too_many_tensors', 'The index has more tensors', 'maxTensors', limits);
+      }
       const shard = scanner.string();
       if (shard === undefined) throw invalid(`the shard of ${shown(tensor)} in weight_map is not a string`);
       checkShardName(shard);
+      if (names.add(shard).size > limits.maxShards) {
+        throw beyond('too_large', 'The index names more shards', 'maxShards', limits);
+      }
       shards.set(tensor, shard);
     });
     if (!found) throw invalid('weight_map is not an object');

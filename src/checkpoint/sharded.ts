@@ -1,6 +1,6 @@
 import { EmrError } from '../errors.js';
 import type { ObjectReader } from '../store/types.js';
-import { DEFAULT_LIMITS, type SafetensorsLimits } from './limits.js';
+import type { FormatLimits } from './limits.js';
 import { mapBounded } from './map-bounded.js';
 import { compareUtf8 } from './order.js';
 import { isPickle, isPickleName, PICKLE_ADVICE } from './pickle.js';
@@ -30,12 +30,12 @@ const SHARDS_AT_ONCE = 8;
  * `*.safetensors.index.json` with its shards, which must agree both ways. Only headers and the index are read. Other
  * files, and those in folders below (a `/` in the name), are not looked at.
  *
- * Errors: `checkpoint_empty`, `checkpoint_ambiguous`, `index_*`, `safetensors_*`, `dtype_refused`; those about one
- * file name it in `facts.file`.
+ * Errors: `checkpoint_empty`, `checkpoint_ambiguous`, `index_*`, `safetensors_*`, `dtype_refused`, `too_large`; those
+ * about one file name it in `facts.file`.
  */
 export async function readCheckpointFiles(
   files: readonly CheckpointSource[],
-  limits: SafetensorsLimits = DEFAULT_LIMITS,
+  limits: FormatLimits,
 ): Promise<CheckpointContents> {
   const here = files.filter(({ name }) => !name.includes('/'));
   const weights = here.filter(({ name }) => name.endsWith('.safetensors'));
@@ -99,12 +99,12 @@ function requireFound(index: string, shards: ReadonlyMap<string, string>, tensor
   }
 }
 
-async function readOne(file: CheckpointSource, limits: SafetensorsLimits): Promise<TensorInfo[]> {
+async function readOne(file: CheckpointSource, limits: FormatLimits): Promise<TensorInfo[]> {
   const header = await about(file.name, () => withReader(file, (reader) => readWeights(reader, limits)));
   return header.tensors.map((tensor) => ({ ...tensor, file: file.name }));
 }
 
-async function readWeights(reader: ObjectReader, limits: SafetensorsLimits): Promise<SafetensorsHeader> {
+async function readWeights(reader: ObjectReader, limits: FormatLimits): Promise<SafetensorsHeader> {
   try {
     return await readHeader(reader, limits);
   } catch (error) {

@@ -1,9 +1,8 @@
 /** Every limit that a client may meet, for docs/operations.md: its value as the code has it. The reason is beside each. */
-import { MAX_FORM_PARTS, MAX_JSON_BYTES, MAX_PARAM_LENGTH } from '../api/limits.js';
+import { formParts, MAX_PARAM_LENGTH } from '../api/limits.js';
 import { MAX_PAGE } from '../api/schemas/common.js';
 import { MAX_FACT_BYTES } from '../catalog/facts.js';
-import { MAX_FILES } from '../catalog/uploads.js';
-import { DEFAULT_LIMITS, MAX_DIMENSIONS, MAX_INDEX_BYTES, MAX_JSON_DEPTH } from '../checkpoint/limits.js';
+import { FORMAT_LIMITS, type FormatLimit, MAX_JSON_DEPTH } from '../checkpoint/limits.js';
 import { readConfig } from '../config.js';
 import { MAX_GLOB_STEPS, MAX_PATTERN } from '../merge/globs.js';
 import { MAX_PATTERNS, MAX_TASKS } from '../merge/request.js';
@@ -27,26 +26,31 @@ const bytes = (count: number) => {
   return `${(count / unit).toLocaleString('en')} ${name}`;
 };
 const count = (value: number) => value.toLocaleString('en');
+const formatLimit = (name: FormatLimit, write = count) => {
+  const { usual, variable, ceiling } = FORMAT_LIMITS[name];
+  return `${write(usual)} (\`${variable}\`, up to ${count(ceiling)})`;
+};
 
 /** What is limited, how far, and what a client gets beyond. */
 export function limits(): string[][] {
-  const { maxUploadBytes, atOnce, maxWaitingMerges, maxConnections } = readConfig({});
+  const { maxUploadBytes, maxJsonBytes, limits, atOnce, maxWaitingMerges, maxConnections } = readConfig({});
   return [
     ['one upload request', `${bytes(maxUploadBytes)} (\`EMR_MAX_UPLOAD_BYTES\`)`, 'too_large'],
     ['uploads at a time', `${count(atOnce.uploads)} (\`EMR_MAX_UPLOADS\`)`, 'overloaded'],
     ['models rebuilt at a time', `${count(atOnce.reconstructions)} (\`EMR_MAX_RECONSTRUCTIONS\`)`, 'overloaded'],
     ['merges that wait', `${count(maxWaitingMerges)} (\`EMR_MAX_WAITING_MERGES\`)`, 'overloaded'],
     ['connections', `${count(maxConnections)} (\`EMR_MAX_CONNECTIONS\`)`, ''],
-    ['body in JSON', bytes(MAX_JSON_BYTES), 'too_large'],
-    ['parts of a form', count(MAX_FORM_PARTS), 'too_large'],
-    ['files of a checkpoint, shards among them', count(MAX_FILES), 'too_large'],
+    ['body in JSON', `${bytes(maxJsonBytes)} (\`EMR_MAX_JSON_BYTES\`)`, 'too_large'],
+    ['parts of a form', count(formParts(limits.maxFiles)), 'too_large'],
+    ['files of a checkpoint, shards among them', formatLimit('maxFiles'), 'too_large'],
     ['a name in an address', `${count(MAX_PARAM_LENGTH)} characters`, 'invalid_request'],
     ['a page of a list', count(MAX_PAGE), 'invalid_request'],
-    ['header of a safetensors file', bytes(DEFAULT_LIMITS.maxHeaderBytes), 'safetensors_header_too_large'],
-    ['tensors of a file or an index', count(DEFAULT_LIMITS.maxTensors), 'safetensors_too_many_tensors'],
-    ['name of a tensor', bytes(DEFAULT_LIMITS.maxNameBytes), 'safetensors_name'],
-    ['dimensions of a tensor', count(MAX_DIMENSIONS), 'safetensors_shape'],
-    ['index of shards', bytes(MAX_INDEX_BYTES), 'index_invalid'],
+    ['header of a safetensors file', formatLimit('maxHeaderBytes', bytes), 'safetensors_header_too_large'],
+    ['tensors of a file or an index', formatLimit('maxTensors'), 'safetensors_too_many_tensors'],
+    ['name of a tensor', formatLimit('maxNameBytes', bytes), 'safetensors_name'],
+    ['dimensions of a tensor', formatLimit('maxDimensions'), 'safetensors_shape'],
+    ['shards that an index names', formatLimit('maxShards'), 'too_large'],
+    ['index of shards', 'as a header', 'index_invalid'],
     ['nesting of an index', count(MAX_JSON_DEPTH), 'index_invalid'],
     ['record of a checkpoint', bytes(MAX_FACT_BYTES), 'too_large'],
     ['tasks of a merge', count(MAX_TASKS), 'invalid_request'],

@@ -2,6 +2,7 @@ import type { CheckpointCatalog } from '../catalog/checkpoints.js';
 import { keys } from '../catalog/keys.js';
 import type { RequestFact, ResultFact } from '../catalog/merge-facts.js';
 import type { CheckpointRecord } from '../catalog/records.js';
+import { OWN_FILES } from '../checkpoint/limits.js';
 import { readHeader } from '../checkpoint/safetensors-read.js';
 import { EmrError } from '../errors.js';
 import type { ObjectReader, Store } from '../store/types.js';
@@ -104,7 +105,7 @@ async function readJson(store: Store, key: string): Promise<unknown> {
 async function readPlaces(store: Store, key: string): Promise<Map<string, Place>> {
   const reader = await openArtifact(store, key);
   try {
-    const { tensors } = await readHeader(reader);
+    const { tensors } = await readHeader(reader, OWN_FILES);
     return new Map(tensors.map(({ name, dtype, offset, bytes }) => [name, { dtype, offset, bytes }]));
   } finally {
     await reader.close();

@@ -2,6 +2,7 @@ import type { CheckpointCatalog } from '../catalog/checkpoints.js';
 import type { MergeCatalog } from '../catalog/merges.js';
 import type { CheckpointFile, CheckpointRecord, RecordedTensor } from '../catalog/records.js';
 import type { Sources } from '../catalog/sources.js';
+import { OWN_FILES } from '../checkpoint/limits.js';
 import { parseHeader } from '../checkpoint/safetensors-read.js';
 import { elementCount } from '../dtype.js';
 import { EmrError } from '../errors.js';
@@ -96,7 +97,7 @@ export function createInputs({ sources, checkpoints, merges, downloads }: Inputs
       const fact = await merges.get(namespace, ref.merge);
       const file = await readDownload(await downloads.taskModel(namespace, fact, ref.task, rendering(ref)), signal);
       // A header that we wrote: its length is a multiple of 8, and tensors come in falling size of their elements.
-      const { tensors } = parseHeader(file, file.byteLength);
+      const { tensors } = parseHeader(file, file.byteLength, OWN_FILES);
       // Again: in 16 bits the file was half as large.
       requireSmallModel(
         `task ${ref.task} of merge ${fact.id}`,

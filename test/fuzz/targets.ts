@@ -1,6 +1,7 @@
 /** What is fuzzed: for each target an arbitrary, and what is done with one case of it. */
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
+import { DEFAULT_LIMITS } from '../../src/checkpoint/limits.js';
 import { parseHeader } from '../../src/checkpoint/safetensors-read.js';
 import { parseIndex } from '../../src/checkpoint/shard-index.js';
 import { EmrError } from '../../src/errors.js';
@@ -202,9 +203,9 @@ const headerText = (text: string) => toAscii(text).replaceAll('%20', ' ');
 
 export const TARGETS: readonly Target[] = [
   target('header', 30, edited(weights), async (file) => {
-    refusesBy(/^(safetensors_|dtype_refused$)/, () => parseHeader(file, file.byteLength));
+    refusesBy(/^(safetensors_|dtype_refused$)/, () => parseHeader(file, file.byteLength, DEFAULT_LIMITS));
   }),
-  target('index', 15, edited(index), async (bytes) => refusesBy(/^index_/, () => parseIndex(bytes))),
+  target('index', 15, edited(index), async (bytes) => refusesBy(/^index_/, () => parseIndex(bytes, DEFAULT_LIMITS))),
   target('upload', 9, fc.tuple(edited(weights), weights), ([bad], send) =>
     upload(send, form('uploaded', { 'model.safetensors': bad })),
   ),

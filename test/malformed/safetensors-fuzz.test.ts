@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
+import { DEFAULT_LIMITS } from '../../src/checkpoint/limits.js';
 import { layoutSafetensors } from '../../src/checkpoint/safetensors-layout.js';
 import { parseHeader } from '../../src/checkpoint/safetensors-read.js';
 import { parseIndex } from '../../src/checkpoint/shard-index.js';
@@ -32,8 +33,9 @@ function survives(bytes: Uint8Array, codes: RegExp, parse: () => unknown): boole
   }
 }
 const readerSurvives = (file: Uint8Array) =>
-  survives(file, /^(safetensors_|dtype_refused$)/, () => parseHeader(file, file.byteLength));
-const indexSurvives = (bytes: Uint8Array) => survives(bytes, /^index_(invalid|shard_name)$/, () => parseIndex(bytes));
+  survives(file, /^(safetensors_|dtype_refused$)/, () => parseHeader(file, file.byteLength, DEFAULT_LIMITS));
+const indexSurvives = (bytes: Uint8Array) =>
+  survives(bytes, /^index_(invalid|shard_name)$/, () => parseIndex(bytes, DEFAULT_LIMITS));
 
 /** What a hostile edit puts in: structure, near-numbers, and bytes that UTF-8 does not have. */
 const splices = fc
@@ -62,7 +64,7 @@ test('what the layout writes, the reader reads: the same tensors at the same pla
   fc.assert(
     fc.property(specs, (tensors) => {
       const layout = layoutSafetensors(tensors);
-      const header = parseHeader(layout.header, layout.bytes);
+      const header = parseHeader(layout.header, layout.bytes, DEFAULT_LIMITS);
       assert.deepEqual(header.tensors, layout.tensors);
       assert.deepEqual({ ...header.metadata }, { format: 'pt' });
       assert.equal(header.dataStart, layout.header.byteLength);
@@ -109,7 +111,7 @@ test('any JSON value for a header is refused by a code of the format, or has no 
   fc.assert(
     fc.property(fc.json(), (json) => {
       const file = rawSafetensors(json);
-      if (readerSurvives(file)) assert.deepEqual(parseHeader(file, file.byteLength).tensors, []);
+      if (readerSurvives(file)) assert.deepEqual(parseHeader(file, file.byteLength, DEFAULT_LIMITS).tensors, []);
     }),
     { numRuns: 1000 },
   );

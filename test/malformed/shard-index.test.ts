@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { MAX_INDEX_BYTES } from '../../src/checkpoint/limits.js';
+import { DEFAULT_LIMITS, type FormatLimits } from '../../src/checkpoint/limits.js';
 import { parseIndex, readIndex } from '../../src/checkpoint/shard-index.js';
 import { EmrError, type ErrorCode } from '../../src/errors.js';
 import { memoryReader } from '../helpers/safetensors-file.js';
@@ -30,19 +30,21 @@ const INVALID: Record<string, string | Uint8Array> = {
 
 for (const [attack, text] of Object.entries(INVALID)) {
   test(`index_invalid stops ${attack}`, () => {
-    assert.throws(() => parseIndex(Buffer.from(text as Uint8Array)), refusedAs('index_invalid'));
+    assert.throws(() => parseIndex(Buffer.from(text as Uint8Array), DEFAULT_LIMITS), refusedAs('index_invalid'));
   });
 }
 
-test('index_invalid stops more tensors than the limit', () => {
-  const index = Buffer.from('{"weight_map":{"a":"a.safetensors","b":"a.safetensors"}}');
-  const limits = { maxHeaderBytes: 1000, maxTensors: 1, maxNameBytes: 100 };
-  assert.throws(() => parseIndex(index, limits), refusedAs('index_invalid'));
+test('an index may name so many tensors and shards', () => {
+  const index = Buffer.from('{"weight_map":{"a":"a.safetensors","b":"b.safetensors"}}');
+  const limited = (limits: Partial<FormatLimits>) => () => parseIndex(index, { ...DEFAULT_LIMITS, ...limits });
+  assert.throws(limited({ maxTensors: 1 }), refusedAs('safetensors_too_many_tensors'));
+  assert.throws(limited({ maxShards: 1 }), refusedAs('too_large'));
+  assert.equal(limited({ maxTensors: 2, maxShards: 2 })().size, 2);
 });
 
 test('index_invalid stops an index above the size limit before it is read', async () => {
-  const reader = { ...memoryReader(Buffer.alloc(0)), bytes: MAX_INDEX_BYTES + 1 };
-  await assert.rejects(readIndex(reader), refusedAs('index_invalid'));
+  const reader = { ...memoryReader(Buffer.alloc(0)), bytes: DEFAULT_LIMITS.maxHeaderBytes + 1 };
+  await assert.rejects(readIndex(reader, DEFAULT_LIMITS), refusedAs('index_invalid'));
   assert.equal(reader.reads, 0);
 });
 
@@ -65,13 +67,13 @@ const SHARD_NAMES: Record<string, string> = {
 for (const [attack, shard] of Object.entries(SHARD_NAMES)) {
   test(`index_shard_name stops ${attack}`, () => {
     const index = Buffer.from(JSON.stringify({ weight_map: { a: shard } }));
-    assert.throws(() => parseIndex(index), refusedAs('index_shard_name'));
+    assert.throws(() => parseIndex(index, DEFAULT_LIMITS), refusedAs('index_shard_name'));
   });
 }
 
 test('metadata may hold anything, and total_size any number', () => {
   for (const metadata of ['{"total_size":1.5e10}', '{"total_size":-0}', 'null', '[true,false,{"a":{}}]', '"x"']) {
     const index = Buffer.from(`{"metadata":${metadata},"weight_map":{"__proto__":"a.safetensors"},"x":[1,[]]} \n`);
-    assert.deepEqual([...parseIndex(index)], [['__proto__', 'a.safetensors']]);
+    assert.deepEqual([...parseIndex(index, DEFAULT_LIMITS)], [['__proto__', 'a.safetensors']]);
   }
 });

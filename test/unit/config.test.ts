@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { resolve } from 'node:path';
 import { test } from 'node:test';
+import { FORMAT_LIMITS } from '../../src/checkpoint/limits.js';
 import { readConfig } from '../../src/config.js';
 
 test('every variable is optional', () => {
@@ -31,6 +32,20 @@ test('times are given in seconds and kept in milliseconds', () => {
   for (const name of ['EMR_GRACE_SECONDS', 'EMR_LOCK_SECONDS', 'EMR_RECONCILE_SECONDS']) {
     assert.throws(() => readConfig({ [name]: '0' }), new RegExp(name));
     assert.throws(() => readConfig({ [name]: 'soon' }), new RegExp(name));
+  }
+});
+
+test('limits are whole numbers up to what this program stands', () => {
+  for (const { variable, usual, ceiling } of [
+    ...Object.values(FORMAT_LIMITS),
+    { variable: 'EMR_MAX_JSON_BYTES', usual: 4 * 2 ** 20, ceiling: 64 * 2 ** 20 },
+  ]) {
+    const read = (value: number | string) => {
+      const { limits, maxJsonBytes } = readConfig({ [variable]: String(value) });
+      return [...Object.values(limits), maxJsonBytes];
+    };
+    assert.ok(read('').includes(usual) && !read(ceiling).includes(usual) && read(ceiling).includes(ceiling), variable);
+    for (const wrong of [0, -1, 1.5, ceiling + 1, 'many']) assert.throws(() => read(wrong), new RegExp(variable));
   }
 });
 

@@ -10,7 +10,6 @@ import { SECURITY_HEADERS } from './security-headers.js';
 const FRAMEWORK_CODES: Record<string, ErrorCode> = {
   FST_ERR_CTP_INVALID_MEDIA_TYPE: 'unsupported_media_type',
   FST_INVALID_MULTIPART_CONTENT_TYPE: 'unsupported_media_type',
-  FST_ERR_CTP_BODY_TOO_LARGE: 'too_large',
   FST_ERR_CTP_INVALID_CONTENT_LENGTH: 'upload_incomplete',
   FST_ERR_CTP_EMPTY_JSON_BODY: 'invalid_request',
   FST_ERR_CTP_INVALID_JSON_BODY: 'invalid_request',
@@ -46,7 +45,7 @@ export function problemOf(error: EmrError): Record<string, unknown> {
   };
 }
 
-function codedError(error: FastifyError): EmrError {
+function codedError(error: FastifyError, request: FastifyRequest): EmrError {
   if (error instanceof EmrError) return error;
   if (hasZodFastifySchemaValidationErrors(error)) {
     const issues = error.validation.map((issue) => ({
@@ -55,6 +54,11 @@ function codedError(error: FastifyError): EmrError {
     }));
     const where = `${error.validationContext}${issues[0]?.path ? `.${issues[0].path}` : ''}`;
     return new EmrError('invalid_request', `${where}: ${issues[0]?.message ?? 'not valid'}`, { issues });
+  }
+  if (error.code === 'FST_ERR_CTP_BODY_TOO_LARGE') {
+    const limit = request.routeOptions.bodyLimit;
+    const setting = 'EMR_MAX_JSON_BYTES';
+    return new EmrError('too_large', `The body is larger; the limit is ${limit} (${setting}).`, { limit, setting });
   }
   const known = FRAMEWORK_CODES[error.code];
   if (known) return new EmrError(known, error.message, {}, { cause: error });
@@ -67,7 +71,7 @@ function codedError(error: FastifyError): EmrError {
 
 /** Answers with the problem that an error is; for what the framework refuses before it looks for a route, too. */
 export function sendProblem(error: FastifyError, request: FastifyRequest, reply: FastifyReply): FastifyReply {
-  const coded = codedError(error);
+  const coded = codedError(error, request);
   if (coded.status >= 500) request.log.error({ err: error, code: coded.code }, coded.detail);
   request.refusal = coded.code;
   if (coded.code === 'unauthorized') reply.header('www-authenticate', 'Bearer');

@@ -3,6 +3,7 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import { DEFAULT_LIMITS } from '../../../src/checkpoint/limits.js';
 import { layoutSafetensors } from '../../../src/checkpoint/safetensors-layout.js';
 import { parseHeader } from '../../../src/checkpoint/safetensors-read.js';
 import type { TensorSpec } from '../../../src/checkpoint/types.js';
@@ -116,7 +117,7 @@ withPython('upstream reads our file: the same names, dtypes, shapes and bytes', 
 withPython('numpy save_file of many dtypes is read, and laid out again the same', async (path, file) => {
   await runPython(path, SAVE_NUMPY, [file]);
   const bytes = await readFile(file);
-  const { tensors, metadata } = parseHeader(bytes, bytes.byteLength);
+  const { tensors, metadata } = parseHeader(bytes, bytes.byteLength, DEFAULT_LIMITS);
   assert.equal(tensors.length, 14);
   assert.deepEqual({ ...metadata }, { format: 'pt' });
   const specs: TensorSpec[] = tensors.map(({ name, dtype, shape }) => ({ name, dtype, shape }));

@@ -55,6 +55,10 @@ const REFUSED: Record<string, [ErrorCode, TensorSpec[]]> = {
       { name: 'b', dtype: 'U8', shape: [2 ** 52] },
     ],
   ],
+  'a header that no reader takes': [
+    'safetensors_header_too_large',
+    Array.from({ length: 100 }, (_, i) => ({ name: `${i}${'n'.repeat(2 ** 20)}`, dtype: 'U8', shape: [0] })),
+  ],
 };
 
 for (const [what, [code, tensors]] of Object.entries(REFUSED)) {

@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { DEFAULT_LIMITS } from '../../../src/checkpoint/limits.js';
 import { parseHeader, readHeader } from '../../../src/checkpoint/safetensors-read.js';
 import { EmrError } from '../../../src/errors.js';
 import { f32, memoryReader, rawSafetensors, safetensorsFile } from '../../helpers/safetensors-file.js';
 
 const parse = (header: string, data: number) => {
   const file = rawSafetensors(header, data);
-  return parseHeader(file, file.byteLength);
+  return parseHeader(file, file.byteLength, DEFAULT_LIMITS);
 };
 
 test('gives tensors in the order of their bytes, with absolute offsets, whatever the order of the keys', () => {
@@ -67,32 +68,35 @@ test('offsets beyond 2^32 and up to 2^53 are exact', () => {
   const elements = 2 ** 50 - 1;
   const header = `{"a":{"dtype":"F64","shape":[${elements}],"data_offsets":[0,${elements * 8}]}}`;
   const file = rawSafetensors(header);
-  const parsed = parseHeader(file, file.byteLength + elements * 8);
+  const parsed = parseHeader(file, file.byteLength + elements * 8, DEFAULT_LIMITS);
   assert.equal(parsed.tensors[0]?.bytes, elements * 8);
 });
 
 test('parses from a view that does not begin at its buffer', () => {
   const file = safetensorsFile([f32('a', [1, 2])]);
   const shifted = Buffer.concat([Buffer.from('xyz'), file]).subarray(3);
-  assert.deepEqual(parseHeader(shifted, shifted.byteLength), parseHeader(file, file.byteLength));
+  assert.deepEqual(
+    parseHeader(shifted, shifted.byteLength, DEFAULT_LIMITS),
+    parseHeader(file, file.byteLength, DEFAULT_LIMITS),
+  );
 });
 
 test('reads a small header at once and a large one in two reads, and the data never', async () => {
   const small = memoryReader(safetensorsFile([f32('a', Array(100_000).fill(1))]));
-  assert.equal((await readHeader(small)).tensors.length, 1);
+  assert.equal((await readHeader(small, DEFAULT_LIMITS)).tensors.length, 1);
   assert.equal(small.reads, 1);
 
   const tensors = Array.from({ length: 2000 }, (_, i) => f32(`layer.${i}.weight`, [i]));
   const file = safetensorsFile(tensors);
   const large = memoryReader(file);
-  assert.deepEqual(await readHeader(large), parseHeader(file, file.byteLength));
+  assert.deepEqual(await readHeader(large, DEFAULT_LIMITS), parseHeader(file, file.byteLength, DEFAULT_LIMITS));
   assert.equal(large.reads, 2);
 });
 
 test('an absurd length is refused before memory is taken for it', async () => {
   const reader = memoryReader(rawSafetensors('{}', 0, 90_000_000n));
   await assert.rejects(
-    readHeader(reader),
+    readHeader(reader, DEFAULT_LIMITS),
     (error) => error instanceof EmrError && error.code === 'safetensors_header_too_large',
   );
   assert.equal(reader.reads, 1);

@@ -1,8 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { type CheckpointSource, readCheckpointFiles } from '../../../src/checkpoint/sharded.js';
+import { DEFAULT_LIMITS } from '../../../src/checkpoint/limits.js';
+import { type CheckpointSource, readCheckpointFiles as readFiles } from '../../../src/checkpoint/sharded.js';
 import { EmrError, type ErrorCode } from '../../../src/errors.js';
 import { f32, memoryFolder, memoryReader, safetensorsFile } from '../../helpers/safetensors-file.js';
+
+const readCheckpointFiles = (files: readonly CheckpointSource[]) => readFiles(files, DEFAULT_LIMITS);
 
 const INDEX = 'model.safetensors.index.json';
 const FIRST = 'model-00001-of-00002.safetensors';

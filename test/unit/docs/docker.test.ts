@@ -85,6 +85,28 @@ test('both processes accept the environment that they get', async () => {
   await assert.rejects(requireKeys(readConfig(imageEnvironment), { any: async () => false }), /set EMR_API_KEYS/);
 });
 
+/** What the stack itself decides: where things listen and lie, and (by stop_grace_period) how long they may take to end. */
+const DECIDED = ['PORT', 'HOST', 'EMR_DATA_DIR', 'EMR_FILE_ROOTS', 'EMR_GRACE_SECONDS'];
+
+test('every other variable of the configuration reaches both processes', () => {
+  for (const [name, { environment }] of Object.entries({ api, worker })) {
+    const apiOnly = name === 'worker' ? ['EMR_API_KEYS'] : [];
+    const missing = configVariables().filter((variable) => !(variable in environment!));
+    assert.deepEqual(missing.toSorted(), [...DECIDED, ...apiOnly].toSorted(), name);
+  }
+  const secret = `whsec_${Buffer.alloc(24).toString('base64')}`;
+  const given = {
+    EMR_API_KEYS: 'one',
+    EMR_WEBHOOK_SECRET: secret,
+    EMR_MAX_TENSORS: '300000',
+    EMR_OUTBOUND_HOSTS: 'a.test',
+  };
+  const config = readConfig(resolve(worker.environment!, given));
+  assert.equal(config.webhooks.secrets.length, 1);
+  assert.equal(config.outbound.hosts.length, 1);
+  assert.equal(config.limits.maxTensors, 300_000);
+});
+
 test('the services belong together', () => {
   assert.equal(worker.deploy!.replicas, 2);
   assert.equal(worker.image, api.image);
