@@ -9,6 +9,7 @@ export const ERRORS = {
   invalid_name: { status: 400, retry: false, title: 'A name is not of the allowed form' },
   invalid_range: { status: 416, retry: false, title: 'No requested byte range lies within the file' },
   not_found: { status: 404, retry: false, title: 'There is nothing at this address' },
+  method_not_allowed: { status: 405, retry: false, title: 'The address does not answer to this method' },
   unauthorized: { status: 401, retry: false, title: 'The request has no valid API key' },
   forbidden: { status: 403, retry: false, title: 'The API key may not do this' },
   rate_limited: { status: 429, retry: true, title: 'The API key has sent too many requests' },

@@ -10,6 +10,7 @@ import { auth } from './plugins/auth.js';
 import { identity } from './plugins/identity.js';
 import { metrics } from './plugins/metrics.js';
 import { openapi } from './plugins/openapi.js';
+import { otherMethods } from './plugins/other-methods.js';
 import { places } from './plugins/places.js';
 import { answerMalformed, problems, sendProblem } from './plugins/problems.js';
 import { quotas } from './plugins/quotas.js';
@@ -50,6 +51,7 @@ export async function buildApp({ services, logger, version }: AppOptions): Promi
   app.setSerializerCompiler(serializerCompiler);
   app.removeContentTypeParser('text/plain'); // a body is JSON, a form, or a file
 
+  const refuseOtherMethods = otherMethods(app);
   await app.register(problems);
   await app.register(unreadBodies);
   await app.register(securityHeaders);
@@ -86,5 +88,6 @@ export async function buildApp({ services, logger, version }: AppOptions): Promi
     healthRoutes,
   ];
   for (const register of routes) await app.register(async (scope) => register(scope as unknown as Api, services));
+  refuseOtherMethods();
   return app as unknown as Api;
 }

@@ -112,6 +112,29 @@ async function requireAnswerToOther(access: RouteAccess): Promise<void> {
   } else assert.ok((await response.text()).includes(says));
 }
 
+const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'];
+
+test('to methods that an address does not have, every key gets the same answer, and nobody else gets one', async () => {
+  for (const [address, operations] of Object.entries(document.paths)) {
+    const had = Object.keys(operations).map((method) => method.toUpperCase());
+    const access = ROUTES.find(({ route }) => route.endsWith(` ${address}`))!;
+    for (const method of METHODS.filter((one) => !had.includes(one))) {
+      const send = (headers: Record<string, string>) => server.call(method, access.path(ids), { headers });
+      if (access.scope !== 'open') assert.equal((await send({})).status, 401, `${method} ${address}`);
+      const answers = await Promise.all([keyOf.read, keyOf.admin, other].map(send));
+      const bodies = new Set(await Promise.all(answers.map((answer) => answer.text())));
+      assert.equal(bodies.size, 1, `${method} ${address}`);
+      for (const { status, headers } of answers) {
+        assert.equal(status, method === 'OPTIONS' ? 204 : 405, `${method} ${address}`);
+        assert.deepEqual(headers.get('allow')?.split(', ').toSorted(), [...had, 'OPTIONS'].toSorted());
+      }
+      if (method === 'HEAD' || method === 'OPTIONS') continue;
+      const [text] = bodies;
+      assert.equal((JSON.parse(text!) as { code: string }).code, 'method_not_allowed');
+    }
+  }
+});
+
 test('nothing of a namespace was touched from outside', async () => {
   const stored = (await server.stored()).filter((key) => key.startsWith('other/'));
   assert.deepEqual(

@@ -26,10 +26,7 @@ test('a method that an address does not answer to is a problem', async () => {
     ['PATCH', '/v1/checkpoints/x'],
     ['DELETE', '/healthz'],
   ] as const) {
-    const response = await server.call(method, path);
-    const { code } = (await response.clone().json()) as Json;
-    assert.equal(code, 'not_found');
-    await problemOf(response, code, response.status, server.dataDir);
+    await server.refuse('method_not_allowed', 405, method, path);
   }
 });
 
