@@ -5,7 +5,11 @@ import { errno, isAbsent } from './fs-errors.js';
 
 /** `path` with its symbolic links resolved; `source_not_allowed` if that leads out of `root`, itself a real path. */
 export async function realInside(root: string, path: string): Promise<string> {
-  const real = await realpath(path);
+  return mustBeInside(root, await realpath(path));
+}
+
+/** `real` itself; `source_not_allowed` unless it lies in `root`. Both are real paths. */
+export function mustBeInside(root: string, real: string): string {
   const way = relative(root, real);
   if (way === '..' || way.startsWith(`..${sep}`)) {
     throw new EmrError('source_not_allowed', 'A symbolic link leads out of the folder that may be read and written.');

@@ -5,7 +5,7 @@ import { fsError } from './fs-errors.js';
 import { fileVersion } from './fs-info.js';
 import type { ObjectReader } from './types.js';
 
-function changed(key: string): EmrError {
+export function sourceChanged(key: string): EmrError {
   return new EmrError('source_changed', 'The file changed while it was read.', { key });
 }
 
@@ -25,7 +25,7 @@ export async function fileReader(handle: FileHandle, key: string): Promise<Objec
   // none. Synchronous: the inode of an open file is in memory, a trip to the thread pool would cost more.
   const unchanged = () => {
     const now = fstatSync(handle.fd, { bigint: true });
-    if (now.nlink === 0n || fileVersion(now) !== version) throw changed(key);
+    if (now.nlink === 0n || fileVersion(now) !== version) throw sourceChanged(key);
   };
 
   return {
@@ -36,7 +36,7 @@ export async function fileReader(handle: FileHandle, key: string): Promise<Objec
       try {
         for (let done = 0; done < target.byteLength; ) {
           const { bytesRead } = await handle.read(target, done, target.byteLength - done, offset + done);
-          if (bytesRead === 0) throw changed(key);
+          if (bytesRead === 0) throw sourceChanged(key);
           done += bytesRead;
         }
         unchanged();
@@ -49,7 +49,7 @@ export async function fileReader(handle: FileHandle, key: string): Promise<Objec
       try {
         for (let done = 0; done < target.byteLength; ) {
           const bytesRead = readSync(handle.fd, target, done, target.byteLength - done, offset + done);
-          if (bytesRead === 0) throw changed(key);
+          if (bytesRead === 0) throw sourceChanged(key);
           done += bytesRead;
         }
         unchanged();

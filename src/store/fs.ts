@@ -1,4 +1,4 @@
-import { constants, fstatSync } from 'node:fs';
+import { constants, existsSync, fstatSync } from 'node:fs';
 import { access, mkdir, open, readdir, realpath, rm, stat, unlink } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { EmrError } from '../errors.js';
@@ -7,6 +7,7 @@ import { fileInfo } from './fs-info.js';
 import { listFiles } from './fs-list.js';
 import { realInside, removeEmpty, syncDirectory } from './fs-paths.js';
 import { fileReader } from './fs-reader.js';
+import { isLocal, readSmallHere } from './fs-small.js';
 import { openTemp } from './fs-temp.js';
 import { fileWriter, writeAll } from './fs-writer.js';
 import { checkDeletePrefix, checkKept, checkKey, checkPrefix } from './keys.js';
@@ -17,21 +18,32 @@ import type { ObjectInfo, ObjectReader, Store } from './types.js';
 /** Large enough that system calls do not count, small enough to stay in the processor's cache. */
 const READ_BYTES = 1 << 20;
 
+/** Of a small file that changes each time: after so many somebody writes it all the time. */
+const SMALL_READS = 10;
+
 export interface FileStoreOptions {
   /** The folder; made at the first write if it is not there. */
   readonly root: string;
   /** For files that others own, registered where they lie: everything that writes is `source_not_allowed`. */
   readonly readOnly?: boolean;
+  /** Whether small files are read on this thread or in the pool of threads; unless it says so, as is best for the disk. */
+  readonly smallReads?: 'here' | 'pool';
 }
 
 /**
  * Objects as files below a folder. A file is written beside its target under a temporary name, synced, and only then
  * named; links that lead out of the folder are not followed.
  */
-export function createFileStore({ root: given, readOnly = false }: FileStoreOptions): Store {
+export function createFileStore({ root: given, readOnly = false, smallReads }: FileStoreOptions): Store {
   const root = resolve(given);
   const mode = readOnly ? constants.R_OK : constants.R_OK | constants.W_OK;
 
+  let isHere: boolean | undefined;
+  /** Whether to look at once what is there: on a disk of this machine. */
+  const looksHere = (real: string) => {
+    isHere ??= smallReads === undefined ? isLocal(real) : smallReads === 'here';
+    return isHere;
+  };
   let resolved: string | undefined;
   /** Looked for until it is there, and then kept: each look is a trip to the pool of threads, for every fact. */
   const realRoot = async () => {
@@ -55,6 +67,18 @@ export function createFileStore({ root: given, readOnly = false }: FileStoreOpti
     } catch (error) {
       await handle.close();
       throw error;
+    }
+  };
+
+  const readSmall = async (key: string, limit: number): Promise<Buffer> => {
+    const reader = await openReader(key);
+    try {
+      if (reader.bytes > limit) throw tooLarge(key, reader.bytes, limit);
+      const bytes = Buffer.alloc(reader.bytes);
+      await reader.read(bytes, 0);
+      return bytes;
+    } finally {
+      reader.close().catch(() => {}); // of a file that was only read: nobody need wait for it
     }
   };
 
@@ -104,20 +128,16 @@ export function createFileStore({ root: given, readOnly = false }: FileStoreOpti
 
     async readSmall(key, limit = SMALL_OBJECT_BYTES) {
       checkKey(key);
-      let reader: ObjectReader;
-      try {
-        reader = await openReader(key);
-      } catch (error) {
-        if (isAbsent(error) || (error instanceof EmrError && error.code === 'not_found')) return undefined;
-        throw fsError(error, key);
-      }
-      try {
-        if (reader.bytes > limit) throw tooLarge(key, reader.bytes, limit);
-        const bytes = Buffer.alloc(reader.bytes);
-        await reader.read(bytes, 0);
-        return bytes;
-      } finally {
-        reader.close().catch(() => {}); // of a file that was only read: nobody need wait for it
+      for (let left = SMALL_READS; ; left -= 1) {
+        try {
+          const real = await realRoot();
+          return await (looksHere(real) ? readSmallHere(real, key, limit) : readSmall(key, limit));
+        } catch (error) {
+          const code = error instanceof EmrError ? error.code : undefined;
+          if (isAbsent(error) || code === 'not_found') return undefined;
+          // Replaced or deleted in this moment: the next look finds the other object, or none.
+          if (code !== 'source_changed' || left === 1) throw fsError(error, key);
+        }
       }
     },
 
@@ -147,7 +167,10 @@ export function createFileStore({ root: given, readOnly = false }: FileStoreOpti
     async *list(prefix, options = {}) {
       checkPrefix(prefix);
       try {
-        yield* listFiles(await realRoot(), prefix, options.delimiter ?? false);
+        const real = await realRoot();
+        // Most that are asked for: the webhooks of a merge that has none.
+        if (looksHere(real) && !existsSync(join(real, prefix))) return;
+        yield* listFiles(real, prefix, options.delimiter ?? false);
       } catch (error) {
         if (!isAbsent(error)) throw fsError(error, prefix);
       }

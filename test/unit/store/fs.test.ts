@@ -17,6 +17,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, test } from 'node:test';
+import { Worker } from 'node:worker_threads';
 import { createFileStore } from '../../../src/store/fs.js';
 import { fsError } from '../../../src/store/fs-errors.js';
 import { openStore, removeLeftovers } from '../../../src/store/open.js';
@@ -141,6 +142,16 @@ test('what is no regular file is no object', async () => {
   assert.deepEqual(await pages(store, '', true), { objects: [], prefixes: [] });
 });
 
+/** A thread that removes a file and makes it anew, whole, again and again. */
+const COMES_AND_GOES = `
+  const { renameSync, rmSync, writeFileSync } = require('node:fs');
+  const { path, bytes } = require('node:worker_threads').workerData;
+  for (;;) {
+    writeFileSync(path + '.new', bytes);
+    renameSync(path + '.new', path);
+    rmSync(path);
+  }`;
+
 test('a read-only store reads and refuses the rest', async () => {
   await store.create('a/b', BYTES);
   const readOnly = createFileStore({ root, readOnly: true });
@@ -203,3 +214,22 @@ test('errors of the file system have codes, and their paths stay in the cause', 
     assert.doesNotMatch(error.message + JSON.stringify(error.facts), /secret/);
   }
 });
+
+for (const smallReads of ['here', 'pool'] as const) {
+  test(`a small file that comes and goes is read whole or is not there, ${smallReads}`, async () => {
+    const comings = createFileStore({ root, smallReads });
+    await comings.create('fact', BYTES);
+    const other = new Worker(COMES_AND_GOES, { eval: true, workerData: { path: join(root, 'fact'), bytes: BYTES } });
+    try {
+      let found = 0;
+      for (let round = 0; found < 100 || round < 1000; round += 1) {
+        const bytes = await comings.readSmall('fact');
+        if (bytes === undefined) continue;
+        found += 1;
+        assert.ok(BYTES.equals(bytes));
+      }
+    } finally {
+      await other.terminate();
+    }
+  });
+}
