@@ -7,6 +7,8 @@ import type { LoadSettings } from './settings.js';
 const { url, seconds, pollers, pollMs } = workerData as LoadSettings;
 /** Beside the others, a few that ask for what takes no work: how late any answer is here. */
 const BARE = 10;
+/** Clients come one after another: hundreds of connections in one moment measure the start of this process. */
+const RAMP_MS = 5_000;
 
 const tally = newTally();
 const bare = newTally();
@@ -19,7 +21,7 @@ parentPort!.on('message', (ids: readonly string[]) => {
 async function poll(n: number): Promise<void> {
   const isBare = n >= pollers;
   const client = createClient(url, isBare ? bare : tally);
-  await pause((n * pollMs) / pollers);
+  await pause((n * RAMP_MS) / (pollers + BARE));
   while (performance.now() < end) {
     const id = merges[(n + tally.done) % merges.length];
     if (isBare) await client.call('/healthz');
