@@ -26,7 +26,7 @@ test('the limit is the last size that passes', async () => {
   const send = (length: number) => drain(meterUpload('f.txt', chunks(new Uint8Array(length), 4), 10).stream);
   assert.equal((await send(10)).byteLength, 10);
   const { facts } = await refused('too_large', () => send(11));
-  assert.deepEqual(facts, { file: 'f.txt', limit: 10 });
+  assert.deepEqual(facts, { file: 'f.txt', limit: 10, setting: 'EMR_MAX_UPLOAD_BYTES' });
 });
 
 test('a pickle is refused under the name of a safetensors file only', async () => {
