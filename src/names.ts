@@ -5,6 +5,7 @@ export const NAME_PATTERN = /^[A-Za-z0-9][A-Za-z0-9._-]{0,95}$/;
 
 /** Ids of merges; a merge's name may not look like one, so that `GET /v1/merges/{id or name}` is unambiguous. */
 export const MERGE_ID_PATTERN = /^[0-9a-f]{32}$/;
+export const NO_MERGE_ID_PATTERN = /^(?![0-9a-f]{32}$)/;
 
 /** Namespaces are the first segments of keys in the store, beside what no namespace owns: that begins with `_`. */
 export const NAMESPACE_PATTERN = /^[a-z0-9][a-z0-9-]{0,62}$/;
@@ -12,12 +13,14 @@ export const NAMESPACE_PATTERN = /^[a-z0-9][a-z0-9-]{0,62}$/;
 /** Where everybody works whose key says nothing else. */
 export const DEFAULT_NAMESPACE = 'default';
 
-/** File names of a checkpoint folder: plain base names; file systems and S3 agree on these characters. */
-export const FILE_NAME_PATTERN = /^[A-Za-z0-9._@+-][A-Za-z0-9._@+ ()=,-]{0,199}$/;
+/**
+ * File names of a checkpoint folder: plain base names; file systems and S3 agree on these characters. Not those that mean
+ * a folder, nor those of unfinished files.
+ */
+export const FILE_NAME_PATTERN = /^(?!\.{1,2}$|\.tmp-)[A-Za-z0-9._@+-][A-Za-z0-9._@+ ()=,-]{0,199}$/;
 
 export function checkFileName(name: string): string {
-  const reserved = name === '.' || name === '..' || name.startsWith('.tmp-');
-  if (reserved || !FILE_NAME_PATTERN.test(name)) {
+  if (!FILE_NAME_PATTERN.test(name)) {
     throw new EmrError(
       'invalid_name',
       'A file name is a plain base name of at most 200 letters, digits and ._@+-()=, characters, without a folder.',

@@ -34,6 +34,8 @@ const METHODS: Record<MethodParams['type'], Method> = {
   adamerging: adamerging as unknown as Method,
 };
 
+export const METHOD_TYPES = Object.keys(METHODS) as [MethodParams['type'], ...MethodParams['type'][]];
+
 export function methodOf(params: MethodParams): Method {
   return METHODS[params.type];
 }

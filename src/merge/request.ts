@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { z } from 'zod';
 import { OUTPUT_DTYPES } from '../dtype.js';
 import { ENGINE_NAMES } from '../kernels/types.js';
-import { MERGE_ID_PATTERN, NAME_PATTERN } from '../names.js';
+import { NAME_PATTERN, NO_MERGE_ID_PATTERN } from '../names.js';
 import { globPattern } from './globs.js';
 import { methodParams } from './registry.js';
 
@@ -14,9 +14,15 @@ export const MAX_PATTERNS = 256;
 export const name = z.string().regex(NAME_PATTERN);
 export const globs = z.array(globPattern).max(MAX_PATTERNS);
 
+/** More than `uniqueItems` says, which is all that JSON Schema has. */
+export const distinctNames = [
+  (tasks: readonly { readonly name: string }[]) => new Set(tasks.map(({ name }) => name)).size === tasks.length,
+  'two tasks have the same name',
+] as const;
+
 export const mergeRequest = z.strictObject({
   name: name
-    .refine((text) => !MERGE_ID_PATTERN.test(text), 'a name may not look like the id of a merge')
+    .regex(NO_MERGE_ID_PATTERN, 'a name may not look like the id of a merge')
     .optional()
     .describe('An alias of the merge; not part of its identity. That of a failed or cancelled merge is free.'),
   base: name.describe('The checkpoint that all tasks were fine-tuned from.'),
@@ -24,8 +30,9 @@ export const mergeRequest = z.strictObject({
     .array(z.strictObject({ name, checkpoint: name }))
     .min(1)
     .max(MAX_TASKS)
-    .refine((tasks) => new Set(tasks.map((task) => task.name)).size === tasks.length, 'two tasks have the same name')
-    .describe('In the order in which their task vectors are summed.'),
+    .refine(...distinctNames)
+    .meta({ uniqueItems: true })
+    .describe('In the order in which their task vectors are summed; each has a name of its own.'),
   method: methodParams.default({ type: 'emr', zero_sign: 'zero', rescaler: 'global', scope: 'model' }),
   include: globs.optional().describe('Only tensors that match one of these are merged.'),
   exclude: globs.optional().describe('Tensors that match one of these are kept for each task as they are.'),

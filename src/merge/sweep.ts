@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { EmrError } from '../errors.js';
-import { methodParams } from './registry.js';
+import { METHOD_TYPES, methodParams } from './registry.js';
 import { type MergeRequest, mergeRequest } from './request.js';
 
 /** Of one batch, listed or made by a grid; more are more batches. */
@@ -17,7 +17,7 @@ export const sweepTemplate = z.strictObject({ ...withoutMethod, method: methodPa
 
 export const sweepGrid = z.strictObject({
   methods: z
-    .array(z.looseObject({ type: z.string() }))
+    .array(z.looseObject({ type: z.enum(METHOD_TYPES) }))
     .min(1)
     .max(MAX_ENTRIES)
     .describe(

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
 import { RESCALERS, SCOPES, STEPS } from '../merge/methods/emr.js';
-import { canonicalJson, globs, MAX_TASKS, name } from '../merge/request.js';
+import { canonicalJson, distinctNames, globs, MAX_TASKS, name } from '../merge/request.js';
 import { MAX_BATCH } from './limits.js';
 
 const DEFAULT_BATCH = 256;
@@ -75,7 +75,8 @@ const adamerging = z.strictObject({
     .array(z.strictObject({ name, checkpoint: name, dataset }))
     .min(1)
     .max(MAX_TASKS)
-    .refine((tasks) => new Set(tasks.map((task) => task.name)).size === tasks.length, 'two tasks have the same name'),
+    .refine(...distinctNames)
+    .meta({ uniqueItems: true }),
   include: globs.optional().describe('As of a merge: what it would merge is weighed here, by the same rules.'),
   exclude: globs.optional(),
   granularity: z

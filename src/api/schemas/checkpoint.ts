@@ -34,6 +34,10 @@ export function viewCheckpoint(record: CheckpointRecord): z.output<typeof checkp
   };
 }
 
+/** For readers of openapi.yaml, and narrower than what is taken: other sources and other folders have codes of their own. */
+const FOLDER = '[A-Za-z0-9_@+-][A-Za-z0-9._@+ ()=,-]{0,199}';
+const SOURCES = [{ pattern: '^file:///' }, { pattern: `^store:${FOLDER}(?:/${FOLDER}){0,3}/?$` }];
+
 export const registerBody = z.strictObject({
   name,
   source: z.strictObject({
@@ -41,6 +45,7 @@ export const registerBody = z.strictObject({
       .string()
       .min(1)
       .max(4096)
+      .meta({ anyOf: SOURCES })
       .describe('`store:<folder>` or `file:///<folder>` below a configured root; its files are read in place.'),
   }),
 });

@@ -9,6 +9,7 @@ export const webhook = z.strictObject({
   url: z
     .string()
     .max(MAX_URL_LENGTH)
+    .meta({ format: 'uri' })
     .describe(
       'Called by POST when the merge has ended, signed; of a host that the operator allows. See docs/webhooks.md.',
     ),

@@ -64,16 +64,22 @@ test('a grid of too many merges is refused before it is made', () => {
 });
 
 test('every merge that does not fit is named', () => {
-  const { issues } = refusal(() => expand([{ type: 'ties', lambda: [1, 'two'] }, { type: 'nothing' }])).facts as {
+  const { issues } = refusal(() =>
+    expand([
+      { type: 'ties', lambda: [1, 'two'] },
+      { type: 'ties', nothing: 1 },
+    ]),
+  ).facts as {
     issues: { index: number; path: string }[];
   };
   assert.deepEqual(
     issues.map(({ index, path }) => [index, path]),
     [
       [1, 'method.lambda'],
-      [2, 'method.type'],
+      [2, 'method'],
     ],
   );
+  assert.throws(() => expand([{ type: 'nothing' }]), /expected one of/);
 });
 
 test('an empty list stands for no merge and is refused, also beside lists that would stand for very many', () => {
