@@ -115,25 +115,34 @@ function startJob(
 ) {
   const { port1: port, port2 } = new MessageChannel();
   let given = false;
-  worker.on('error', fail);
+  let ending: Promise<void> | undefined;
   const done = new Promise<void>((resolve) => {
-    worker.once('exit', resolve);
+    const exit = () => {
+      fail(new Error('A thread ended before its work was done.'));
+      resolve();
+    };
+    worker.on('error', fail).once('exit', exit);
     port.on('message', (message: TileMessage) => {
+      if (ending) return; // a thread that is being stopped may still say that it is done
       if (!('done' in message)) return onItem(message, port);
       port.close();
-      worker.off('error', fail).off('exit', resolve);
+      worker.off('error', fail).off('exit', exit);
       give();
       given = true;
       resolve();
     });
   });
+  const stop = async () => {
+    port.close();
+    await worker.terminate();
+  };
   worker.postMessage({ data, port: port2 }, [port2]);
   return {
     done,
     async end(): Promise<void> {
       if (given) return;
-      port.close();
-      await worker.terminate();
+      ending ??= stop();
+      await ending;
     },
   };
 }
