@@ -78,6 +78,18 @@ function limitFiles(pid: number, bytes: number | 'unlimited'): void {
 /** Room for facts but for no artifact, or for nothing at all. */
 const FULL_BYTES = [0, 64 * 1024] as const;
 
+/** Redis is killed, and starts again with what it had. */
+const redisDies = (left: 'data' | 'nothing'): FaultRule => ({
+  stores: ANY_STORE,
+  target: 'redis',
+  ends: [],
+  async cause(cluster, fault) {
+    await cluster.killRedis();
+    await pause(fault.ms);
+    await cluster.startRedis(left);
+  },
+});
+
 export const FAULTS = {
   'kill-worker': {
     stores: ANY_STORE,
@@ -117,26 +129,8 @@ export const FAULTS = {
       await pause(fault.ms);
     },
   },
-  'kill-redis': {
-    stores: ANY_STORE,
-    target: 'redis',
-    ends: [],
-    async cause(cluster, fault) {
-      await cluster.killRedis();
-      await pause(fault.ms);
-      await cluster.startRedis('data');
-    },
-  },
-  'empty-redis': {
-    stores: ANY_STORE,
-    target: 'redis',
-    ends: [],
-    async cause(cluster, fault) {
-      await cluster.killRedis();
-      await pause(fault.ms);
-      await cluster.startRedis('nothing');
-    },
-  },
+  'kill-redis': redisDies('data'),
+  'empty-redis': redisDies('nothing'),
   'flush-redis': {
     stores: ANY_STORE,
     target: 'redis',
