@@ -23,7 +23,9 @@ const rendering = z.strictObject({
 
 /** What a merge has made: artifacts, and every task's model, rebuilt while it is sent. */
 export function modelRoutes(app: Api, { merges, models }: Services): void {
-  const find = (access: Access, id: string) => merges.get(access.namespace, id);
+  /** The merge that a request is about, after its namespace. */
+  const about = async ({ access: { namespace }, params }: { access: Access; params: { id: string } }) =>
+    [namespace, await merges.get(namespace, params.id)] as const;
   const file = {
     produces: ['application/octet-stream', 'application/json'],
     description: 'Content-Length, a strong ETag, Range, If-Range and If-None-Match. HEAD answers without a body.',
@@ -42,9 +44,7 @@ export function modelRoutes(app: Api, { merges, models }: Services): void {
         response: { 200: z.object({ files: z.array(artifactView) }), ...refusals(400, 404, 409) },
       },
     },
-    async ({ params, access }) => ({
-      files: [...(await models.artifacts(access.namespace, await find(access, params.id)))],
-    }),
+    async (request) => ({ files: [...(await models.artifacts(...(await about(request))))] }),
   );
 
   app.route({
@@ -57,15 +57,7 @@ export function modelRoutes(app: Api, { merges, models }: Services): void {
       params: z.strictObject({ id: idOrName, '*': z.string().max(300) }),
     },
     handler: async (request, reply) =>
-      sendDownload(
-        request,
-        reply,
-        await models.artifact(
-          request.access.namespace,
-          await find(request.access, request.params.id),
-          request.params['*'],
-        ),
-      ),
+      sendDownload(request, reply, await models.artifact(...(await about(request)), request.params['*'])),
   });
 
   app.route({
@@ -73,15 +65,7 @@ export function modelRoutes(app: Api, { merges, models }: Services): void {
     config: { scope: 'read' },
     schema: { ...file, tags: ['models'], summary: 'The one model of methods that make one', params: byId },
     handler: async (request, reply) =>
-      sendDownload(
-        request,
-        reply,
-        await models.artifact(
-          request.access.namespace,
-          await find(request.access, request.params.id),
-          bundlePaths.model,
-        ),
-      ),
+      sendDownload(request, reply, await models.artifact(...(await about(request)), bundlePaths.model)),
   });
 
   app.route({
@@ -95,15 +79,8 @@ export function modelRoutes(app: Api, { merges, models }: Services): void {
       querystring: rendering,
     },
     handler: async (request, reply) => {
-      const {
-        access,
-        params: { id, task },
-      } = request;
-      return sendDownload(
-        request,
-        reply,
-        await models.taskModel(access.namespace, await find(access, id), task, request.query),
-      );
+      const { params, query } = request;
+      return sendDownload(request, reply, await models.taskModel(...(await about(request)), params.task, query));
     },
   });
 
@@ -122,8 +99,9 @@ export function modelRoutes(app: Api, { merges, models }: Services): void {
         },
       },
     },
-    async ({ params, query, access }) => {
-      const files = await models.taskFiles(access.namespace, await find(access, params.id), params.task, query);
+    async (request) => {
+      const { params, query } = request;
+      const files = await models.taskFiles(...(await about(request)), params.task, query);
       return { files: files.map(({ name: path, bytes, etag }) => ({ path, bytes, etag })) };
     },
   );
@@ -139,15 +117,9 @@ export function modelRoutes(app: Api, { merges, models }: Services): void {
       querystring: rendering,
     },
     handler: async (request, reply) => {
-      const {
-        access,
-        params: { id, task, file: wanted },
-      } = request;
-      return sendDownload(
-        request,
-        reply,
-        await models.taskFile(access.namespace, await find(access, id), task, wanted, request.query),
-      );
+      const { params, query } = request;
+      const found = await models.taskFile(...(await about(request)), params.task, params.file, query);
+      return sendDownload(request, reply, found);
     },
   });
 }
