@@ -118,6 +118,15 @@ export function createRuns<F extends z.ZodType<RunFact>, R extends z.ZodType>({
 
 export const hasEndedBadly = ({ state }: { readonly state: string }) => state === 'failed' || state === 'cancelled';
 
+/** Whether to ask for the run again would only find it: it waits, runs, or has succeeded. */
+export async function isKnown(
+  runs: Pick<Runs<RunFact, unknown>, 'find' | 'outcome'>,
+  namespace: string,
+  id: string,
+): Promise<boolean> {
+  return (await runs.find(namespace, id)) !== undefined && !hasEndedBadly(await runs.outcome(namespace, id));
+}
+
 /**
  * Ends a run whose attempt failed: by a fact, or by rejecting where the queue is to hand it out again, to another worker
  * or for another try.

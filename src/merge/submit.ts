@@ -2,6 +2,7 @@ import type { CheckpointCatalog } from '../catalog/checkpoints.js';
 import type { RequestFact } from '../catalog/merge-facts.js';
 import type { MergeCatalog, MergeInputs, Outcome } from '../catalog/merges.js';
 import type { CheckpointRecord } from '../catalog/records.js';
+import { isKnown } from '../catalog/runs.js';
 import { EmrError } from '../errors.js';
 import type { WorkQueue } from '../queue/types.js';
 import { type MergePlan, planMerge } from './plan.js';
@@ -19,6 +20,8 @@ export interface Submitter {
   plan(namespace: string, request: MergeRequest): Promise<MergePlan>;
   /** Refuses what `submit` would refuse, and stores nothing; the id that the merge would have. */
   check(namespace: string, request: MergeRequest): Promise<string>;
+  /** Whether `submit` would only find the merge: waiting, running or done. Refuses what `submit` would refuse. */
+  isKnown(namespace: string, request: MergeRequest): Promise<boolean>;
   /** Accepts the merge and queues it; `merge_conflict` with every conflict, `name_taken`. */
   submit(namespace: string, request: MergeRequest): Promise<Submission>;
 }
@@ -52,11 +55,13 @@ export function createSubmitter({ checkpoints, merges, queue, onQueueError }: Su
     };
   };
 
+  const check = async (namespace: string, request: MergeRequest) =>
+    merges.identify(namespace, request, await requireInputs(namespace, request));
+
   return {
     plan,
-    async check(namespace, request) {
-      return merges.identify(namespace, request, await requireInputs(namespace, request));
-    },
+    check,
+    isKnown: async (namespace, request) => isKnown(merges, namespace, await check(namespace, request)),
     async submit(namespace, request) {
       const inputs = await requireInputs(namespace, request);
       const { fact, created, outcome } = await merges.accept(namespace, request, inputs);

@@ -3,6 +3,7 @@ import type { Evaluations } from '../catalog/evaluations.js';
 import type { JobFact } from '../catalog/job-facts.js';
 import type { JobCatalog } from '../catalog/jobs.js';
 import type { MergeCatalog } from '../catalog/merges.js';
+import { isKnown } from '../catalog/runs.js';
 import type { WorkQueue } from '../queue/types.js';
 import type { Inputs } from './inputs.js';
 import { jobTypeOf } from './jobs/registry.js';
@@ -19,6 +20,8 @@ export interface JobSubmission {
 export interface JobSubmitter {
   /** Accepts the job and queues it; refuses first what can be known from headers. */
   submit(namespace: string, request: JobRequest): Promise<JobSubmission>;
+  /** Whether `submit` would only find the job: waiting, running or done. Refuses what `submit` would refuse. */
+  isKnown(namespace: string, request: JobRequest): Promise<boolean>;
 }
 
 export interface JobSubmitOptions {
@@ -35,14 +38,20 @@ export interface JobSubmitOptions {
 
 export function createJobSubmitter(options: JobSubmitOptions): JobSubmitter {
   const { jobs, inputs, queue, now, onQueueError } = options;
+  const identify = async (namespace: string, asked: JobRequest) => {
+    const type = jobTypeOf(asked);
+    const request = await type.check(namespace, asked, inputs);
+    const names = [...new Set(type.checkpoints(request))].sort();
+    const records = await Promise.all(names.map((name) => inputs.record(namespace, name)));
+    const digests = Object.fromEntries(records.map(({ name, digest }) => [name, digest]));
+    return { id: jobId(request, digests), request, digests };
+  };
+
   return {
+    isKnown: async (namespace, asked) => isKnown(jobs, namespace, (await identify(namespace, asked)).id),
+
     async submit(namespace, asked) {
-      const type = jobTypeOf(asked);
-      const request = await type.check(namespace, asked, inputs);
-      const names = [...new Set(type.checkpoints(request))].sort();
-      const records = await Promise.all(names.map((name) => inputs.record(namespace, name)));
-      const digests = Object.fromEntries(records.map(({ name, digest }) => [name, digest]));
-      const id = jobId(request, digests);
+      const { id, request, digests } = await identify(namespace, asked);
       await forgetLostOutput(options, namespace, id, request);
       const created_at = new Date(now()).toISOString();
       const { fact, created, outcome } = await jobs.open(namespace, { id, created_at, request, digests });

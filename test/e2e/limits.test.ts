@@ -1,6 +1,8 @@
 /** What a server does that is asked for more at once than it takes: it says so, and goes on. */
 import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
+import { TASKS } from '../../examples/digits/tasks.js';
+import { datasetFolder, digitsFolder, digitsTest } from '../helpers/digits.js';
 import { randomTensor, singleFile } from '../helpers/model-files.js';
 import { answer, bodyOf, openRequest, write } from '../helpers/raw-http.js';
 import { problemOf, testServer } from '../helpers/server.js';
@@ -18,6 +20,8 @@ after(() => server.close());
 const ELEMENTS = 8_000_000;
 await server.upload('base', singleFile([randomTensor('w', [ELEMENTS], 1)]));
 await server.upload('tuned', singleFile([randomTensor('w', [ELEMENTS], 2)]));
+await server.upload('digits', await digitsFolder('mnist'));
+await server.upload('data', datasetFolder(await digitsTest(TASKS[0]!, 16)));
 const MERGE = { base: 'base', tasks: [{ name: 't', checkpoint: 'tuned' }] };
 
 /** A refusal that says when to come again. */
@@ -98,11 +102,19 @@ test('merges beyond those that may wait are not accepted until some have run', a
   await refused('POST', '/v1/batches', { json: { merges: [slow('c'), slow('d')] } });
   await ask('c');
   await refused('POST', '/v1/merges', { json: slow('d') });
+  const evaluation = { type: 'evaluate', model: { checkpoint: 'digits' }, dataset: 'data' };
+  await refused('POST', '/v1/jobs', { json: evaluation });
+  // What was accepted before takes no room.
+  await server.expect(200, 'POST', '/v1/merges', { json: slow('c') });
+  await server.expect(202, 'POST', '/v1/batches', { json: { merges: [slow('a'), slow('b')] } });
+  await refused('POST', '/v1/batches', { json: { merges: [slow('b'), slow('d')] } });
   const { items } = (await server.expect(200, 'GET', '/v1/merges')) as { items: { state: string }[] };
   assert.deepEqual(
     items.map(({ state }) => state).filter((state) => state !== 'succeeded'),
     ['queued', 'queued', 'running'],
   );
   await server.expect(200, 'POST', `/v1/merges/${waiting}/cancel`);
-  await ask('d');
+  await server.expect(202, 'POST', '/v1/jobs', { json: evaluation });
+  await refused('POST', '/v1/merges', { json: slow('d') });
+  await server.expect(200, 'POST', '/v1/jobs', { json: evaluation });
 });

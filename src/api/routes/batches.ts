@@ -47,7 +47,7 @@ type BatchBody = z.output<typeof batchRequest>;
 const requestsOf = (body: BatchBody) => ('merges' in body ? body.merges : expandSweep(body.template, body.grid));
 
 export function batchRoutes(app: Api, services: Services): void {
-  const { batches, merges, webhooks } = services;
+  const { batches, merges, submitter, webhooks } = services;
   const byId = z.strictObject({ id: batchId });
   const view = async (access: Access, { merges: ids, ...batch }: BatchFact) => {
     const found = await Promise.all(ids.map((merge) => merges.find(access.namespace, merge)));
@@ -72,7 +72,7 @@ export function batchRoutes(app: Api, services: Services): void {
     async ({ body, access }, reply) => {
       if (body.webhook) webhooks.check(body.webhook.url);
       const requests = requestsOf(body);
-      await requireRoom(services, requests.length);
+      await requireRoom(services, requests, (one) => submitter.isKnown(access.namespace, one));
       const fact = await batches.submit(access.namespace, requests, body.evaluate);
       for (const merge of fact.merges) await webhooks.expect(access.namespace, merge, body.webhook?.url);
       return reply

@@ -4,6 +4,7 @@ import { EmrError } from '../../errors.js';
 import { jobRequest } from '../../models/request.js';
 import type { Services } from '../../services.js';
 import { viewJob } from '../job-view.js';
+import { requireRoom } from '../queue-room.js';
 import { runEvents } from '../run-events.js';
 import { listNewest } from '../run-list.js';
 import { idOrName, jobId, listOf, nothing, pageByTime, refusals, runEvent } from '../schemas/common.js';
@@ -30,10 +31,11 @@ export function jobRoutes(app: Api, services: Services): void {
           'The same request on the same checkpoints is the same job: the second answer is 200 with the first job. ' +
           'One that failed or was cancelled is run again.',
         body: jobRequest,
-        response: { 202: jobView, 200: jobView, ...refusals(400, 404, 409, 422) },
+        response: { 202: jobView, 200: jobView, ...refusals(400, 404, 409, 422, 503) },
       },
     },
     async ({ body, access }, reply) => {
+      await requireRoom(services, [body], (one) => jobSubmitter.isKnown(access.namespace, one));
       const { fact, created } = await jobSubmitter.submit(access.namespace, body);
       reply.header('location', `/v1/jobs/${fact.id}`);
       return reply.status(created ? 202 : 200).send(await viewJob(services, access.namespace, fact));

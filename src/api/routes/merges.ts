@@ -55,7 +55,7 @@ export function mergeRoutes(app: Api, services: Services): void {
     },
     async ({ body: { webhook, ...request }, access }, reply) => {
       if (webhook) webhooks.check(webhook.url);
-      await requireRoom(services, 1);
+      await requireRoom(services, [request], (one) => submitter.isKnown(access.namespace, one));
       const { fact, created } = await submitter.submit(access.namespace, request);
       await webhooks.expect(access.namespace, fact.id, webhook?.url);
       reply.header('location', `/v1/merges/${fact.id}`);
