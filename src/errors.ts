@@ -31,6 +31,12 @@ export const ERRORS = {
   source_not_allowed: { status: 403, retry: false, title: 'The source lies outside the configured roots' },
   source_unsupported: { status: 400, retry: false, title: 'This kind of source is not supported' },
   source_changed: { status: 409, retry: false, title: 'A file changed while it was read' },
+  pickle_refused: { status: 422, retry: false, title: 'The file is a pickle, and pickles are not stored' },
+  archive_refused: {
+    status: 422,
+    retry: false,
+    title: 'The file is an archive or compressed, and nothing is unpacked',
+  },
   // safetensors, one code per rule of the format
   safetensors_too_short: { status: 422, retry: false, title: 'Too short for a safetensors header' },
   safetensors_header_too_large: { status: 422, retry: false, title: 'The safetensors header is larger than the limit' },

@@ -67,6 +67,7 @@ export async function buildApp({ services, logger, version }: AppOptions): Promi
   await app.register(metrics, { queue });
   // Sizes are counted where the bytes flow (catalog/upload-stream.ts): the parser's own limit would cut a file short.
   await app.register(multipart, {
+    preservePath: true, // a path is refused, not cut to its last name
     throwFileSizeLimit: false,
     limits: {
       fileSize: Number.POSITIVE_INFINITY,

@@ -10,7 +10,7 @@ import type { ObjectReader, Store } from '../store/types.js';
 import type { CheckpointCatalog } from './checkpoints.js';
 import { writeFact } from './facts.js';
 import { keys } from './keys.js';
-import type { CheckpointFile, CheckpointRecord, RecordedTensor } from './records.js';
+import type { CheckpointFile, CheckpointRecord, LeftOut, RecordedTensor } from './records.js';
 import type { Sources } from './sources.js';
 
 export type IngestFile = CheckpointFile;
@@ -21,7 +21,13 @@ export interface Ingest {
   /** `too_large` if one checkpoint may not have so many files. */
   requireFiles(count: number): void;
   /** Checks the files as a checkpoint and records it; its first commit gets the name. */
-  commit(namespace: string, name: string, files: IngestFile[], source?: string): Promise<CheckpointRecord>;
+  commit(namespace: string, name: string, files: IngestFile[], from?: Origin): Promise<CheckpointRecord>;
+}
+
+/** Where the files come from, if not from a client, and what of them is left there. */
+export interface Origin {
+  readonly source: string;
+  readonly leftOut?: readonly LeftOut[];
 }
 
 export interface IngestOptions {
@@ -48,7 +54,7 @@ export function createIngest({ store, sources, checkpoints, limits, now }: Inges
     requireFiles(count) {
       if (count > limits.maxFiles) throw beyond('too_large', 'The checkpoint has more files', 'maxFiles', limits);
     },
-    async commit(namespace, name, files, source) {
+    async commit(namespace, name, files, from) {
       await requireFree(namespace, name);
       const byName = new Map(files.map((file) => [file.name, file]));
       const { tensors, index } = await readCheckpointFiles(
@@ -59,8 +65,9 @@ export function createIngest({ store, sources, checkpoints, limits, now }: Inges
         name,
         created_at: new Date(now()).toISOString(),
         digest: checkpointDigest(files),
-        ...(source ? { source } : {}),
+        ...(from ? { source: from.source } : {}),
         files: [...files].sort((a, b) => (a.name < b.name ? -1 : 1)),
+        ...(from?.leftOut?.length ? { left_out: [...from.leftOut] } : {}),
         tensors: await hashIntegerTensors(tensors, (file) => sources.open(byName.get(file)!)),
         ...(index ? { index } : {}),
       };

@@ -40,10 +40,13 @@ export const checkpointRecord = z.object({
   digest: z.string(),
   source: z.string().optional(),
   files: z.array(checkpointFile),
+  /** Files of a registered folder that are none of the checkpoint's: pickles and archives. */
+  left_out: z.array(z.object({ name: z.string(), reason: z.enum(['pickle', 'archive']) })).optional(),
   tensors: z.array(tensor),
   /** The index file, when the checkpoint is sharded. */
   index: z.string().optional(),
 });
+export type LeftOut = NonNullable<z.output<typeof checkpointRecord>['left_out']>[number];
 export type CheckpointRecord = z.output<typeof checkpointRecord>;
 
 export const uploadRecord = z.object({ file: z.string(), bytes: z.number(), sha256: z.string() });

@@ -1,6 +1,7 @@
 import { realpath, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { foreignKind, HEAD_BYTES, isDisguised, PICKLE_ADVICE, refuseForeign } from '../checkpoint/foreign.js';
 import { EmrError } from '../errors.js';
 import { checkFileName } from '../names.js';
 import { createFileStore } from '../store/fs.js';
@@ -8,7 +9,7 @@ import { hashAll } from '../store/hash.js';
 import type { Store } from '../store/types.js';
 import type { Ingest, IngestFile } from './ingest.js';
 import { keys } from './keys.js';
-import type { CheckpointRecord, FileLocation } from './records.js';
+import type { CheckpointRecord, FileLocation, LeftOut } from './records.js';
 
 export interface RegisterOptions {
   readonly store: Store;
@@ -38,17 +39,41 @@ export function createRegister({ store, ingest, fileRoots }: RegisterOptions): R
     if (found.length === 0) throw new EmrError('source_not_found', `There are no files at ${uri}.`, { uri });
     const names = found.map((key) => checkFileName(key.slice(source.prefix.length)));
     const files: IngestFile[] = [];
+    const leftOut: LeftOut[] = [];
     // Only now: what is refused by its name is not read first.
-    for (const [i, key] of found.entries()) files.push(await recordFile(source, key, names[i]!));
-    return ingest.commit(namespace, name, files, uri);
+    for (const [i, key] of found.entries()) {
+      const file = await recordFile(source, key, names[i]!);
+      if ('reason' in file) leftOut.push(file);
+      else files.push(file);
+    }
+    requireWeights(files, leftOut);
+    return ingest.commit(namespace, name, files, { source: uri, leftOut });
   };
 }
 
-async function recordFile({ store, locate }: Source, key: string, name: string): Promise<IngestFile> {
+/**
+ * A folder of a training run has pickles beside its weights: optimizer, scheduler, arguments. They stay where they are and
+ * are no part of the checkpoint; the record says so. One that has the name of something else is refused.
+ */
+async function recordFile({ store, locate }: Source, key: string, name: string): Promise<IngestFile | LeftOut> {
   const reader = await store.openReader(key);
-  const { bytes, version } = reader;
-  const sha256 = await hashAll(reader).finally(() => reader.close());
-  return { name, bytes, sha256, version, location: locate(key) };
+  try {
+    const { bytes, version } = reader;
+    const head = Buffer.alloc(Math.min(HEAD_BYTES, bytes));
+    await reader.read(head, 0);
+    const reason = foreignKind(name, head);
+    if (reason && isDisguised(name)) throw refuseForeign(name, reason);
+    if (reason) return { name, reason };
+    return { name, bytes, sha256: await hashAll(reader), version, location: locate(key) };
+  } finally {
+    await reader.close();
+  }
+}
+
+function requireWeights(files: readonly IngestFile[], leftOut: readonly LeftOut[]): void {
+  if (leftOut.length === 0 || files.some(({ name }) => name.endsWith('.safetensors'))) return;
+  const detail = `There is no safetensors file, and ${leftOut[0]!.name} is a pickle or an archive. ${PICKLE_ADVICE}`;
+  throw new EmrError('checkpoint_empty', detail, { files: leftOut.map(({ name }) => name).slice(0, 100) });
 }
 
 async function resolveSource(store: Store, roots: readonly string[], namespace: string, uri: string): Promise<Source> {

@@ -61,7 +61,7 @@ export function createUploads({ store, ingest, maxBytes, now }: UploadsOptions):
     files: IngestFile[],
     source?: string,
   ): Promise<CheckpointRecord> => {
-    const record = await ingest.commit(namespace, name, files, source);
+    const record = await ingest.commit(namespace, name, files, source === undefined ? undefined : { source });
     for await (const { prefixes } of store.list(keys.uploads(namespace, name), { delimiter: true })) {
       for (const prefix of prefixes) {
         const used = files.some(({ location }) => location.key.startsWith(prefix));

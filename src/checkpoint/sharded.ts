@@ -1,13 +1,13 @@
 import { EmrError } from '../errors.js';
 import type { ObjectReader } from '../store/types.js';
+import { PICKLE_ADVICE } from './foreign.js';
 import type { FormatLimits } from './limits.js';
 import { mapBounded } from './map-bounded.js';
 import { compareUtf8 } from './order.js';
-import { isPickle, isPickleName, PICKLE_ADVICE } from './pickle.js';
 import { shown } from './safetensors-entries.js';
 import { readHeader } from './safetensors-read.js';
 import { readIndex } from './shard-index.js';
-import type { SafetensorsHeader, TensorInfo } from './types.js';
+import type { TensorInfo } from './types.js';
 
 /** A file of a checkpoint's folder: its name, and a way to open it that the caller need not undo. */
 export interface CheckpointSource {
@@ -100,20 +100,8 @@ function requireFound(index: string, shards: ReadonlyMap<string, string>, tensor
 }
 
 async function readOne(file: CheckpointSource, limits: FormatLimits): Promise<TensorInfo[]> {
-  const header = await about(file.name, () => withReader(file, (reader) => readWeights(reader, limits)));
+  const header = await about(file.name, () => withReader(file, (reader) => readHeader(reader, limits)));
   return header.tensors.map((tensor) => ({ ...tensor, file: file.name }));
-}
-
-async function readWeights(reader: ObjectReader, limits: FormatLimits): Promise<SafetensorsHeader> {
-  try {
-    return await readHeader(reader, limits);
-  } catch (error) {
-    // A renamed pickle is the likely cause of an absurd header length, and deserves the better answer.
-    if (error instanceof EmrError && error.code === 'safetensors_header_too_large' && (await isPickle(reader))) {
-      throw new EmrError('checkpoint_empty', `It is a PyTorch file by another name. ${PICKLE_ADVICE}`);
-    }
-    throw error;
-  }
 }
 
 async function withReader<Result>(file: CheckpointSource, use: (reader: ObjectReader) => Promise<Result>) {
@@ -146,8 +134,10 @@ function ambiguous(kind: string, files: readonly CheckpointSource[]): EmrError {
   return new EmrError('checkpoint_ambiguous', detail, { files: names.slice(0, 100) });
 }
 
+const PICKLE_NAME = /\.(?:bin|pt|pth|ckpt|pkl)$/i;
+
 function empty(files: readonly CheckpointSource[]): EmrError {
-  const pickles = files.map(({ name }) => name).filter(isPickleName);
+  const pickles = files.map(({ name }) => name).filter((name) => PICKLE_NAME.test(name));
   if (pickles.length === 0) {
     return new EmrError('checkpoint_empty', 'No file here ends in .safetensors.', { files: files.length });
   }

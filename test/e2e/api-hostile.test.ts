@@ -3,7 +3,8 @@ import assert from 'node:assert/strict';
 import { after, afterEach, test } from 'node:test';
 import { gzipSync } from 'node:zlib';
 import { family, singleFile } from '../helpers/model-files.js';
-import { type Json, testServer } from '../helpers/server.js';
+import { type Json, problemOf, testServer } from '../helpers/server.js';
+import { torchZip, zipOf } from '../helpers/zip.js';
 
 const server = await testServer();
 after(() => server.close());
@@ -54,16 +55,33 @@ test('no route takes an encoded body, and nothing is unpacked', async () => {
   await server.refuse('unknown_checkpoint', 404, 'POST', '/v1/merges/plan', { body: plain, headers });
 });
 
-test('pickles and archives by the name of safetensors are refused by their content', async () => {
+test('pickles and archives are refused by their content, whatever they are called and however they come', async () => {
   const rest = Buffer.alloc(64, 1);
   const contents = {
-    zip: Buffer.concat([Buffer.from('PK\x03\x04', 'latin1'), rest]),
-    pickle: Buffer.concat([Buffer.of(0x80, 2), rest]),
-    gzip: gzipSync(rest),
-  };
-  for (const [kind, content] of Object.entries(contents)) {
-    const problem = (await (await server.upload('base', { 'model.safetensors': content })).json()) as Json;
-    assert.match(String(problem.code), /^(safetensors_|checkpoint_empty)/, kind);
-    if (kind !== 'gzip') assert.match(String(problem.detail), /save_file/, kind);
+    pickle_refused: [torchZip(), Buffer.concat([Buffer.of(0x80, 2), rest])],
+    archive_refused: [zipOf('model.safetensors'), gzipSync(rest)],
+  } as const;
+  for (const [code, files] of Object.entries(contents)) {
+    for (const content of files) {
+      for (const name of [
+        'model.safetensors',
+        'pytorch_model.bin',
+        'optimizer.pt',
+        'training_args.bin',
+        'tokenizer.json',
+      ]) {
+        const form = { 'config.json': '{}', [name]: content };
+        const problem = await problemOf(
+          await server.upload('base', form),
+          code as 'pickle_refused',
+          422,
+          server.dataDir,
+        );
+        assert.equal(problem.file, name);
+        assert.match(String(problem.detail), /save_file/);
+        const path = `/v1/checkpoints/base/files/${name}`;
+        await server.refuse(code as 'pickle_refused', 422, 'PUT', path, { body: content });
+      }
+    }
   }
 });

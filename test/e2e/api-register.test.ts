@@ -3,8 +3,10 @@ import { mkdir, mkdtemp, realpath, rm, symlink, writeFile } from 'node:fs/promis
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
+import { gzipSync } from 'node:zlib';
 import { family, sharded, singleFile } from '../helpers/model-files.js';
 import { type Json, testServer } from '../helpers/server.js';
+import { torchZip } from '../helpers/zip.js';
 
 const outside = await realpath(await mkdtemp(join(tmpdir(), 'emr-outside-')));
 const root = join(outside, 'root');
@@ -98,6 +100,59 @@ test('a folder of the store is registered, but none that the service keeps', asy
   await server.refuse('source_not_found', 404, 'POST', '/v1/checkpoints', register('kept', 'store:nothing/here'));
   await server.expect(204, 'DELETE', '/v1/checkpoints/stored');
   assert.ok((await server.stored()).includes('default/imports/base/model.safetensors'), 'its files are left alone');
+});
+
+test('of the folder of a training run the pickles stay where they are, and the answer says so', async () => {
+  const run = {
+    ...singleFile(base),
+    'tokenizer.json': '{}',
+    'optimizer.pt': torchZip(),
+    'scheduler.pt': torchZip(),
+    'training_args.bin': torchZip(),
+    'rng_state.pth': Buffer.from('\x80\x02}q\x00.', 'latin1'),
+    'logs.tar.gz': gzipSync('log'),
+    'trainer_state.json': '{}',
+  };
+  await folder(join(root, 'run'), run);
+  const uri = `file://${root}/run`;
+  const created = await server.expect(201, 'POST', '/v1/checkpoints', register('run', uri));
+  const kept = ['config.json', 'model.safetensors', 'tokenizer.json', 'trainer_state.json'];
+  assert.deepEqual(
+    (created.files as Json[]).map(({ name }) => name),
+    kept,
+  );
+  const pickles = ['optimizer.pt', 'rng_state.pth', 'scheduler.pt', 'training_args.bin'];
+  assert.deepEqual(created.left_out, [
+    { name: 'logs.tar.gz', reason: 'archive' },
+    ...pickles.map((name) => ({ name, reason: 'pickle' })),
+  ]);
+  assert.deepEqual(await server.expect(200, 'GET', '/v1/checkpoints/run'), created);
+  const merge = await server.merge({ base: 'base', tasks: [{ name: 't', checkpoint: 'run' }] });
+  assert.equal(merge.state, 'succeeded', JSON.stringify(merge.error));
+  const { files } = await server.expect(200, 'GET', `/v1/merges/${merge.id}/tasks/t/files`);
+  assert.deepEqual(
+    (files as Json[]).map(({ path }) => path),
+    kept,
+  );
+});
+
+test('a folder of pickles, or of one by another name, is no checkpoint', async () => {
+  await folder(join(root, 'torch'), { 'config.json': '{}', 'pytorch_model.bin': torchZip() });
+  const only = register('torch', `file://${root}/torch`);
+  const { detail } = await server.refuse('checkpoint_empty', 422, 'POST', '/v1/checkpoints', only);
+  assert.match(String(detail), /pytorch_model\.bin.*save_file/s);
+  for (const name of ['tokenizer.json', 'model.safetensors']) {
+    const path = join(root, `disguised-${name}`);
+    await folder(path, { ...singleFile(base), [name]: torchZip() });
+    const problem = await server.refuse(
+      'pickle_refused',
+      422,
+      'POST',
+      '/v1/checkpoints',
+      register('x', `file://${path}`),
+    );
+    assert.equal(problem.file, name);
+  }
 });
 
 test('other sources and other fields are refused', async () => {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { after, afterEach, test } from 'node:test';
 import { randomTensor, singleFile } from '../helpers/model-files.js';
-import { answer, bodyOf, FORM, FORM_END, formStart, openRequest, write } from '../helpers/raw-http.js';
+import { answer, bodyOf, FORM, FORM_END, formStart, openRequest, partHead, write } from '../helpers/raw-http.js';
 import { rawSafetensors, safetensorsFile } from '../helpers/safetensors-file.js';
 import { type Json, problemOf, testServer } from '../helpers/server.js';
 import { until } from '../helpers/until.js';
@@ -82,14 +82,14 @@ test('a pickle is refused at its first bytes, while the rest is still to come', 
     const response = await answer(upload);
     const problem = JSON.parse((await bodyOf(response)).toString()) as Json;
     upload.destroy();
-    assert.equal(problem.code, 'safetensors_header_start');
-    assert.match(problem.detail as string, /pickle/);
+    assert.equal(problem.code, pickle === old ? 'pickle_refused' : 'archive_refused');
+    assert.match(problem.detail as string, /save_file/);
   }
 });
 
-test('files other than safetensors may hold anything', async () => {
-  const files = { 'model.safetensors': model, 'optimizer.pt': Buffer.from('PK\x03\x04') };
-  assert.equal((await server.upload('kept', files)).status, 201);
+test('files other than safetensors may hold anything but pickles and archives', async () => {
+  const other = Buffer.from('\x01\x80\x02 PK\x03\x04');
+  assert.equal((await server.upload('kept', { 'model.safetensors': model, 'extra.bin': other })).status, 201);
 });
 
 test('what the reader finds wrong with a file is the code of the refusal', async () => {
@@ -132,15 +132,33 @@ test('names of checkpoints and files are plain', async () => {
   }
 });
 
-test('a form may not give a file a reserved name', async () => {
-  const send = (file: string) => {
-    const body = Buffer.concat([Buffer.from(formStart('gone', file)), model, Buffer.from(FORM_END)]);
-    return server.call('POST', '/v1/checkpoints', { body, headers: FORM });
-  };
-  for (const file of ['.tmp-1', '..', '']) {
-    const { code } = (await (await send(file)).json()) as Json;
-    assert.ok(code === 'invalid_name' || code === 'invalid_request', `${JSON.stringify(file)}: ${code}`);
+/** A form whose file has this disposition, sent as it is. */
+function sendAs(disposition: string): Promise<Response> {
+  const head = partHead('file').replace('name="file"', `name="file"; ${disposition}`);
+  const body = Buffer.concat([Buffer.from(`${partHead('name')}gone${head}`), model, Buffer.from(FORM_END)]);
+  return server.call('POST', '/v1/checkpoints', { body, headers: FORM });
+}
+
+test('the file name of a part is plain, and no path', async () => {
+  const names = ['.tmp-1', '.', '..', '../x.safetensors', '/abs.safetensors', 'a/b.safetensors', './x.safetensors'];
+  const windows = ['a\\b.safetensors', '..\\x.safetensors', 'C:\\x.safetensors', 'c:x.safetensors'];
+  const encoded = ['%2e%2e%2fx.safetensors', '..%2Fx.safetensors', '%2fx.safetensors', 'x%00.safetensors', 'x\u2215y'];
+  for (const name of [...names, ...windows, ...encoded]) {
+    await problemOf(await sendAs(`filename="${name}"`), 'invalid_name', 400, server.dataDir);
   }
+  // RFC 5987: decoded by the parser, so they are paths like those above.
+  for (const name of ['..%2Fx.safetensors', '%2Fabs.safetensors', 'a%5Cb.safetensors', '%2e%2e', 'x%00.safetensors']) {
+    await problemOf(await sendAs(`filename*=UTF-8''${name}`), 'invalid_name', 400, server.dataDir);
+    const both = await sendAs(`filename="x.safetensors"; filename*=UTF-8''${name}`);
+    const { files } = (await both.json()) as { files: Json[] };
+    assert.deepEqual(
+      files.map((file) => file.name),
+      ['x.safetensors'],
+    );
+    assert.ok((await server.stored()).every((key) => /^default\/checkpoints\/gone\/(checkpoint\.json$|u\/)/.test(key)));
+    await server.expect(204, 'DELETE', '/v1/checkpoints/gone');
+  }
+  await problemOf(await sendAs('filename=""'), 'invalid_name', 400, server.dataDir);
 });
 
 test('weights are sent as they are', async () => {

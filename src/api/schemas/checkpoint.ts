@@ -14,6 +14,10 @@ export const checkpointView = z
       .optional()
       .describe('Where it was registered from, when it is read in place; `job:<id>` if a job made it.'),
     files: z.array(z.object({ name: z.string(), bytes: z.int(), sha256: z.string() })),
+    left_out: z
+      .array(z.object({ name: z.string(), reason: z.enum(['pickle', 'archive']) }))
+      .optional()
+      .describe('Files of a registered folder that are no part of the checkpoint, by their content.'),
     tensors: z.int().describe('How many tensors.'),
     parameters: z.int().describe('How many elements in all tensors.'),
     bytes: z.int().describe('Of all files.'),
@@ -28,6 +32,7 @@ export function viewCheckpoint(record: CheckpointRecord): z.output<typeof checkp
     digest: record.digest,
     ...(record.source ? { source: record.source } : {}),
     files: record.files.map(({ name: file, bytes, sha256 }) => ({ name: file, bytes, sha256 })),
+    ...(record.left_out ? { left_out: record.left_out } : {}),
     tensors: record.tensors.length,
     parameters: record.tensors.reduce((sum, tensor) => sum + elementCount(tensor.shape), 0),
     bytes: record.files.reduce((sum, file) => sum + file.bytes, 0),

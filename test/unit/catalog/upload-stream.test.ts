@@ -3,7 +3,9 @@ import { createHash } from 'node:crypto';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { meterUpload } from '../../../src/catalog/upload-stream.js';
+import { foreignKind } from '../../../src/checkpoint/foreign.js';
 import { chunks, refused } from '../../helpers/stores.js';
+import { zipOf } from '../../helpers/zip.js';
 
 async function drain(stream: AsyncIterable<Uint8Array>): Promise<Buffer> {
   const parts: Uint8Array[] = [];
@@ -12,7 +14,10 @@ async function drain(stream: AsyncIterable<Uint8Array>): Promise<Buffer> {
 }
 
 test('a file passes unchanged, counted and hashed, in pieces of any size', async () => {
-  const cases = fc.tuple(fc.uint8Array({ maxLength: 300 }), fc.integer({ min: 1, max: 70 }));
+  const cases = fc.tuple(
+    fc.uint8Array({ maxLength: 300 }).filter((bytes) => !foreignKind('config.json', bytes)),
+    fc.integer({ min: 1, max: 70 }),
+  );
   await fc.assert(
     fc.asyncProperty(cases, async ([bytes, size]) => {
       const { stream, result } = meterUpload('config.json', chunks(bytes, size), 300);
@@ -29,13 +34,17 @@ test('the limit is the last size that passes', async () => {
   assert.deepEqual(facts, { file: 'f.txt', limit: 10, setting: 'EMR_MAX_UPLOAD_BYTES' });
 });
 
-test('a pickle is refused under the name of a safetensors file only', async () => {
-  const zip = Buffer.from('PK\x03\x04 and more', 'latin1');
+test('pickles and archives are refused under any name, in pieces of any size', async () => {
+  const zip = zipOf('model.safetensors');
   const pickle = Buffer.from([0x80, 4, 0x95, 0, 0, 0, 0, 0, 0, 0]);
-  for (const bytes of [zip, pickle]) {
-    const send = (file: string) => drain(meterUpload(file, chunks(bytes, 100), 1000).stream);
-    await refused('safetensors_header_start', () => send('model.safetensors'));
-    assert.deepEqual(await send('model.bin'), bytes);
+  for (const size of [1, 7, 1000]) {
+    for (const file of ['model.safetensors', 'model.bin', 'tokenizer.json']) {
+      const send = (bytes: Uint8Array) => drain(meterUpload(file, chunks(bytes, size), 1000).stream);
+      const { detail, facts } = await refused('pickle_refused', () => send(pickle));
+      assert.match(detail, /save_file/);
+      assert.deepEqual(facts, { file });
+      await refused('archive_refused', () => send(zip));
+    }
   }
 });
 
