@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { Store } from '../store/types.js';
+import type { ObjectWriter, Store } from '../store/types.js';
 
 /** One artifact of a merge, as the commit record lists it. */
 export interface Artifact {
@@ -14,8 +14,8 @@ export interface ArtifactWriter {
   write(bytes: Uint8Array): Promise<void>;
   /** What was written so far, and is with the store. */
   mark(): Promise<Artifact>;
-  /** As the store's writers have it; what `mark` told is then durable under that key. */
-  readonly save?: ((key: string) => Promise<void>) | undefined;
+  /** As the store's writers have it, for what `mark` told before. */
+  readonly save: ObjectWriter['save'];
   /** Makes the object durable. */
   finish(): Promise<Artifact>;
   abort(): Promise<void>;
@@ -39,7 +39,7 @@ export async function openArtifact(store: Store, prefix: string, path: string, b
   };
   return {
     path,
-    save: writer.save,
+    save: (key, signal) => writer.save(key, signal),
     async write(chunk) {
       written += chunk.byteLength;
       if (pending + chunk.byteLength > gathered.byteLength) await flush();

@@ -4,9 +4,9 @@ import type { ArtifactSet, ArtifactWriter } from './artifact-writer.js';
 import { bundlePaths } from './bundle.js';
 import { copyRanges, fileOf } from './copy.js';
 import { nextTile, type RunOptions, withPool } from './pass.js';
-import type { MergePlan } from './plan.js';
 import type { ProgressMeter } from './progress.js';
-import { createSaver, SavepointLost, type Saver, sumsOf, takeOver } from './savepoints.js';
+import { SavepointLost, sumsOf, takeOver } from './savepoints.js';
+import { createSaver, type Saver } from './saver.js';
 import { isWhole } from './thread-program.js';
 import type { TileItem, TileJob } from './tile-job.js';
 import type { TilePool } from './tile-pool.js';
@@ -29,7 +29,7 @@ export async function mergeTiles(
   const pass = async (pool: TilePool, items: readonly TileItem[]) => {
     const writers = await openOutputs(options, artifacts);
     const [output, ...masks] = writers as [ArtifactWriter, ...ArtifactWriter[]];
-    const saver = createSaver(options.store, options.prefix, writers, options.saveEveryMs ?? Number.POSITIVE_INFINITY);
+    const saver = createSaver(options, writers);
     const mergedIndex = new Map(plan.merged.map((tensor, index) => [tensor.name, index]));
     const ofBase = new Map(plan.base.tensors.map((tensor) => [tensor.name, tensor]));
     meter.add(bytesBefore(job, items, first));
@@ -80,20 +80,22 @@ async function openOutputs(
   { plan, store, savepoint, signal }: RunOptions,
   artifacts: ArtifactSet,
 ): Promise<ArtifactWriter[]> {
-  const open = async (path: string, { bytes, header }: MergePlan['output']): Promise<ArtifactWriter> => {
-    const writer = await artifacts.open(path, bytes);
+  const { mask } = plan;
+  const outputs = [
+    { path: mask ? bundlePaths.unified : bundlePaths.model, ...plan.output },
+    ...(mask ? plan.tasks.map(({ name }) => ({ path: bundlePaths.mask(name), ...mask })) : []),
+  ];
+  const opening = outputs.map(({ path, bytes }) => artifacts.open(path, bytes));
+  // Nobody may still be writing when the attempt removes its files.
+  await Promise.allSettled(opening);
+  const writers = await Promise.all(opening);
+  for (const [n, writer] of writers.entries()) {
+    const { header } = outputs[n]!;
+    // One after the other: what is read at a time is in memory.
     if (savepoint) await takeOver(store, savepoint, writer, header, signal);
     else await writer.write(header);
-    return writer;
-  };
-  const { mask } = plan;
-  const opened = [
-    open(mask ? bundlePaths.unified : bundlePaths.model, plan.output),
-    ...(mask ? plan.tasks.map(({ name }) => open(bundlePaths.mask(name), mask)) : []),
-  ];
-  // Nobody may still be writing when the attempt removes its files.
-  await Promise.allSettled(opened);
-  return Promise.all(opened);
+  }
+  return writers;
 }
 
 /** Adds the rows of a result, one for each tile, in index order: the order of f64 additions is fixed by the tiles. */

@@ -5,16 +5,16 @@
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
 import { savedBelow } from '../catalog/keys.js';
-import type { Store } from '../store/types.js';
+import type { Front, Store } from '../store/types.js';
 import type { ArtifactWriter } from './artifact-writer.js';
 
 /** Raise it with every change of a merge's bytes: a savepoint of other code is not taken up. */
-const VERSION = 1;
-
-const COPY_BYTES = 2 ** 20;
+const VERSION = 2;
 
 /** Of a record, most of it sums, written every some seconds: beyond it nothing is noted. Some 10,000 tensors of 30 tasks. */
-const MAX_RECORD_BYTES = 32 * 2 ** 20;
+export const MAX_RECORD_BYTES = 32 * 2 ** 20;
+
+const size = z.number().int().nonnegative();
 
 const savepointSchema = z.object({
   version: z.literal(VERSION),
@@ -25,8 +25,15 @@ const savepointSchema = z.object({
   item: z.number().int().nonnegative(),
   /** The sums of every merged tensor so far: f64, little-endian, Base64. */
   sums: z.base64(),
-  /** What is written of each output: so many bytes, with this SHA-256. */
-  outputs: z.array(z.object({ path: z.string(), bytes: z.number().int().nonnegative(), sha256: z.string() })),
+  /** What is written of each output: so many bytes, with this SHA-256; the fronts of these objects, in order, are they. */
+  outputs: z.array(
+    z.object({
+      path: z.string(),
+      bytes: size,
+      sha256: z.string(),
+      fronts: z.array(z.object({ key: z.string(), bytes: size })),
+    }),
+  ),
 });
 type SavepointRecord = z.output<typeof savepointSchema>;
 
@@ -43,8 +50,6 @@ export class SavepointLost extends Error {
   override readonly name = 'SavepointLost';
 }
 
-const recordKey = (attempt: string, number: number) => `${savedBelow(attempt)}${String(number).padStart(8, '0')}.json`;
-const outputKey = (attempt: string, path: string) => `${savedBelow(attempt)}artifacts/${path}`;
 const RECORD = /^(.*\/)saved\/\d+\.json$/;
 
 /** The savepoint that has come furthest among those of attempts below `attempts`. */
@@ -65,8 +70,9 @@ export async function findSavepoint(store: Store, attempts: string): Promise<Sav
 const sealed = z.object({ sha256: z.string(), savepoint: z.string() });
 const digestOf = (text: string) => createHash('sha256').update(text).digest('hex');
 
-function seal(record: SavepointRecord): Buffer {
-  const savepoint = JSON.stringify(record);
+/** As `findSavepoint` reads it. */
+export function seal(record: Omit<SavepointRecord, 'version'>): Buffer {
+  const savepoint = JSON.stringify({ version: VERSION, ...record } satisfies SavepointRecord);
   return Buffer.from(`${JSON.stringify({ sha256: digestOf(savepoint), savepoint })}\n`);
 }
 
@@ -100,81 +106,52 @@ export async function takeOver(
 ): Promise<void> {
   const noted = outputs.find(({ path }) => path === writer.path);
   if (noted === undefined || noted.bytes < header.byteLength) throw new SavepointLost(`no ${writer.path}`);
-  const source = await lost(() => store.openReader(outputKey(prefix, noted.path)));
-  try {
-    const chunk = Buffer.allocUnsafe(Math.max(COPY_BYTES, header.byteLength));
-    for (let at = 0; at < noted.bytes; at += chunk.byteLength) {
-      signal.throwIfAborted();
-      const part = chunk.subarray(0, Math.min(chunk.byteLength, noted.bytes - at));
-      await lost(() => source.read(part, at));
-      if (at === 0 && !part.subarray(0, header.byteLength).equals(header)) throw new SavepointLost('another header');
-      await writer.write(part);
-    }
-  } finally {
-    await source.close();
+  const fronts = noted.fronts.map(({ key, bytes }) => ({ key: savedBelow(prefix) + key, bytes }));
+  let at = 0;
+  for await (const chunk of readFronts(store, fronts)) {
+    signal.throwIfAborted();
+    const expected = header.subarray(at, at + chunk.byteLength);
+    if (!chunk.subarray(0, expected.byteLength).equals(expected)) throw new SavepointLost('another header');
+    await writer.write(chunk);
+    at += chunk.byteLength;
   }
-  if ((await writer.mark()).sha256 !== noted.sha256) throw new SavepointLost(`${noted.path} is not what was noted`);
+  const found = await writer.mark();
+  if (found.bytes !== noted.bytes || found.sha256 !== noted.sha256) {
+    throw new SavepointLost(`${noted.path} is not what was noted`);
+  }
 }
 
-async function lost<T>(work: () => Promise<T>): Promise<T> {
+/** The bytes of the fronts, in chunks that are valid until the next is asked for; while one is used the next is read. */
+async function* readFronts(store: Store, fronts: readonly Front[]): AsyncGenerator<Buffer> {
+  const chunkBytes = Math.min(store.readBytes, Math.max(0, ...fronts.map(({ bytes }) => bytes)));
+  const chunks = [Buffer.allocUnsafe(chunkBytes), Buffer.allocUnsafe(chunkBytes)];
+  for (const { key, bytes } of fronts) {
+    const reader = await lost(store.openReader(key));
+    const read = (at: number): Promise<Buffer> | undefined => {
+      if (at >= bytes) return undefined;
+      const chunk = chunks[(at / chunkBytes) % 2]!.subarray(0, Math.min(chunkBytes, bytes - at));
+      const filled = lost(reader.read(chunk, at)).then(() => chunk);
+      filled.catch(() => {}); // it may fail before it is waited for
+      return filled;
+    };
+    let next = read(0);
+    try {
+      for (let at = chunkBytes; next; at += chunkBytes) {
+        const chunk: Buffer = await next;
+        next = read(at);
+        yield chunk;
+      }
+    } finally {
+      await next?.catch(() => {});
+      await reader.close();
+    }
+  }
+}
+
+async function lost<T>(work: Promise<T>): Promise<T> {
   try {
-    return await work();
+    return await work;
   } catch (cause) {
     throw new SavepointLost('its files are gone, unreadable, or still being written', { cause });
   }
-}
-
-export interface Saver {
-  /** After an item; notes the position if it is time to. Waits for the cut, not for the disk. */
-  offer(position: Position): Promise<void>;
-  /** Nothing is being written any more. */
-  settled(): Promise<void>;
-  /** Removes all that was noted, since the artifacts are whole. */
-  remove(): Promise<void>;
-}
-
-/** Notes every `everyMs` how far the outputs of an attempt are. That it fails costs the next attempt time, nothing else. */
-export function createSaver(store: Store, attempt: string, outputs: readonly ArtifactWriter[], everyMs: number): Saver {
-  let last = performance.now();
-  let count = 0;
-  let begun = false;
-  let running: Promise<void> | undefined;
-
-  const write = async (record: SavepointRecord): Promise<void> => {
-    const text = seal(record);
-    if (text.byteLength > MAX_RECORD_BYTES) return;
-    await Promise.all(outputs.map((output) => output.save!(outputKey(attempt, output.path))));
-    const number = ++count;
-    await store.create(recordKey(attempt, number), text);
-    if (number > 1) await store.delete(recordKey(attempt, number - 1));
-  };
-
-  return {
-    async offer(position) {
-      if (running || performance.now() - last < everyMs || outputs.some(({ save }) => save === undefined)) return;
-      last = performance.now();
-      begun = true;
-      const marks = await Promise.all(outputs.map((output) => output.mark()));
-      const { sums, ...rest } = position;
-      const bytes = sums.map((one) => new Uint8Array(one.buffer, one.byteOffset, one.byteLength));
-      const record = {
-        version: VERSION,
-        ...rest,
-        sums: Buffer.concat(bytes).toString('base64'),
-        outputs: marks,
-      } as const;
-      running = write(record)
-        .catch(() => {})
-        .finally(() => {
-          running = undefined;
-        });
-    },
-    async settled() {
-      await running;
-    },
-    async remove() {
-      await running;
-      if (begun) await store.deletePrefix(savedBelow(attempt));
-    },
-  };
 }

@@ -100,7 +100,9 @@ export async function fileWriter(root: string, key: string, bytes: number): Prom
     },
     async save(saved) {
       notEnded();
-      await coded(saved, () => temp.save(checkKey(saved)));
+      const front = { key: checkKey(saved), bytes: written };
+      await coded(saved, () => temp.save(saved));
+      return [front];
     },
     async finish() {
       notEnded();

@@ -155,6 +155,10 @@ export function createFileStore({ root: given, readOnly = false, smallReads }: F
       });
     },
 
+    async canSave() {
+      return !readOnly;
+    },
+
     async openWriter(key, bytes) {
       checkKey(key);
       return coded(key, async () => fileWriter(await forWriting(key), key, bytes));

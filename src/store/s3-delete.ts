@@ -7,7 +7,7 @@ import {
 } from '@aws-sdk/client-s3';
 import { EmrError } from '../errors.js';
 import type { Bucket } from './s3-client.js';
-import { coded, isMissing, s3Error, statusOf } from './s3-errors.js';
+import { coded, isMissing, isUnsupported, s3Error } from './s3-errors.js';
 import { listObjects } from './s3-list.js';
 
 /** Single deletions in flight, where a server cannot delete a page at once. */
@@ -28,12 +28,6 @@ async function deleteSingly(bucket: Bucket, keys: string[]): Promise<void> {
     for (let key = left.pop(); key !== undefined; key = left.pop()) await deleteObject(bucket, key);
   };
   await Promise.all(Array.from({ length: SINGLE_DELETES }, worker));
-}
-
-/** Some servers lack this request, or want it with a checksum that the SDK no longer sends. */
-function isUnsupported(error: unknown): boolean {
-  const status = statusOf(error);
-  return status === 400 || status === 405 || status === 501;
 }
 
 async function deletePage(bucket: Bucket, keys: string[]): Promise<void> {

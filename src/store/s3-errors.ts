@@ -20,6 +20,12 @@ export function isConflict(error: unknown): boolean {
   return statusOf(error) === 409;
 }
 
+/** Some servers lack a request, or want it with a checksum that the SDK no longer sends. */
+export function isUnsupported(error: unknown): boolean {
+  const status = statusOf(error);
+  return status === 400 || status === 405 || status === 501;
+}
+
 // 507 is what servers on disks of their own answer; the names are those of MinIO and of Ceph's quotas.
 const FULL = new Set(['InsufficientStorage', 'XMinioStorageFull', 'QuotaExceeded']);
 

@@ -2,6 +2,7 @@ import { HeadObjectCommand } from '@aws-sdk/client-s3';
 import { checkDeletePrefix, checkKept, checkKey, checkPrefix } from './keys.js';
 import { createCheck } from './s3-check.js';
 import { openBucket, type S3Config } from './s3-client.js';
+import { createCopyCheck } from './s3-copies.js';
 import { createObject } from './s3-create.js';
 import { deleteBelow, deleteObject } from './s3-delete.js';
 import { coded, isMissing, s3Error } from './s3-errors.js';
@@ -48,6 +49,8 @@ export function createS3Store(config: S3Config): Store {
     async create(key, bytes) {
       return createObject(bucket, checkKey(key), bytes);
     },
+
+    canSave: createCopyCheck(bucket),
 
     async openWriter(key, bytes) {
       return s3Writer(bucket, checkKey(key), bytes);

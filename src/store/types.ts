@@ -25,6 +25,12 @@ export interface ObjectReader {
   close(): Promise<void>;
 }
 
+/** The first `bytes` of an object, which may have more. */
+export interface Front {
+  readonly key: string;
+  readonly bytes: number;
+}
+
 /** Fills one object of known size front to back. The object exists, whole and durable, only after `finish`. */
 export interface ObjectWriter {
   /** Appends; the caller may reuse `bytes` after the promise resolves. `bytes` may lie over a SharedArrayBuffer. */
@@ -34,10 +40,12 @@ export interface ObjectWriter {
   /** Removes what was written. Safe to call at any time, also after an error or after `finish` (then it does nothing). */
   abort(): Promise<void>;
   /**
-   * Gives what was written so far a name before the end, durably: an object of the announced size whose front, as far as
-   * `write` has resolved, stays as it is; what lies behind is not settled. Only where that copies nothing.
+   * Makes what was written so far readable before the end, durably, at `key` or below it, where it is the caller's to
+   * remove: the fronts, in order, are those bytes and stay so. Where they lie may differ between two calls. Writing goes
+   * on meanwhile, but one call at a time, none during a `write`, and `finish` and `abort` only after it. `signal` ends it
+   * for an `abort` that is to follow. Only where the store `canSave`.
    */
-  readonly save?: (key: string) => Promise<void>;
+  save(key: string, signal: AbortSignal): Promise<Front[]>;
   /**
    * A file that several threads may fill at known offsets in place of `write`; it has its full size already. Only
    * where the store is a local disk. `finish` makes what they wrote durable.
@@ -72,6 +80,8 @@ export interface Store {
   readSmall(key: string, limit?: number): Promise<Buffer | undefined>;
   /** Writes a small object once, durably: false, and nothing changed, if the key exists. Exactly one of racing calls wins. */
   create(key: string, bytes: Uint8Array): Promise<boolean>;
+  /** Whether its writers can `save`. May take some requests, once. */
+  canSave(): Promise<boolean>;
   /** A large object of known size. An object already at the key is replaced, atomically, at `finish`. */
   openWriter(key: string, bytes: number): Promise<ObjectWriter>;
   /**

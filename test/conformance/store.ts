@@ -3,6 +3,7 @@ import type { Store } from '../../src/store/types.js';
 import { keyCases } from './store-keys.js';
 import { listingCases } from './store-listing.js';
 import { readingCases } from './store-reading.js';
+import { savingCases } from './store-saving.js';
 import { writingCases } from './store-writing.js';
 
 export interface OpenedStore {
@@ -22,6 +23,7 @@ export function storeConformance(name: string, open: OpenStore): void {
   describe(`store: ${name}`, () => {
     describe('keys', () => keyCases(open));
     describe('writing', () => writingCases(open));
+    describe('saving', () => savingCases(open));
     describe('reading', () => readingCases(open));
     describe('listing and deleting', () => listingCases(open));
   });

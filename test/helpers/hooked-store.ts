@@ -2,7 +2,7 @@ import type { Store } from '../../src/store/types.js';
 
 /** A step of writing an object, before it is taken (`created`: after). What a hook throws, the caller of the store gets. */
 export interface WriteStep {
-  readonly op: 'open' | 'write' | 'finish' | 'create' | 'created';
+  readonly op: 'open' | 'write' | 'save' | 'finish' | 'create' | 'created';
   readonly key: string;
   /** What `create` was given. */
   readonly bytes?: Uint8Array;
@@ -22,7 +22,11 @@ export function hookedStore(store: Store, hook: (step: WriteStep) => void | Prom
       await hook({ op: 'open', key });
       const writer = await store.openWriter(key, bytes);
       return {
-        ...(writer.save ? { save: writer.save } : {}),
+        save(saved, signal) {
+          // What is saved is what was written when it is called.
+          const saving = writer.save(saved, signal);
+          return Promise.all([saving, hook({ op: 'save', key })]).then(([fronts]) => fronts);
+        },
         async write(chunk) {
           await hook({ op: 'write', key });
           await writer.write(chunk);

@@ -37,18 +37,6 @@ afterEach(() => rm(top, { recursive: true, force: true }));
 
 const BYTES = Buffer.from('bytes');
 
-test('what is saved of an unfinished file can be read, and stays when the file is given up', async () => {
-  const writer = await store.openWriter('a/whole', 10);
-  await writer.write(Buffer.from('01234'));
-  await writer.save!('b/front');
-  await writer.write(Buffer.from('567'));
-  await writer.save!('b/front');
-  assert.equal((await readAll(store, 'b/front')).subarray(0, 8).toString(), '01234567');
-  await writer.abort();
-  assert.deepEqual(await keys(store), ['b/front']);
-  await refused('internal', () => writer.save!('b/front'));
-});
-
 test('several handles fill a writer by its path; finish makes one object of it', async () => {
   const content = pattern(1_000_003);
   const writer = await store.openWriter('a/object', content.byteLength);
