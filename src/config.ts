@@ -126,6 +126,8 @@ export interface Config {
   readonly reconcileMs: number;
   readonly saveEveryMs: number;
   readonly logLevel: z.output<typeof environment>['LOG_LEVEL'];
+  /** Variables that look like ours and are not: misspelt, or of something else with that prefix. */
+  readonly unknownSettings: readonly string[];
 }
 
 /** Reads and checks the environment; throws an Error whose message names every variable at fault. */
@@ -172,5 +174,6 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
     reconcileMs: 1000 * e.EMR_RECONCILE_SECONDS,
     saveEveryMs: 1000 * e.EMR_SAVE_SECONDS,
     logLevel: e.LOG_LEVEL,
+    unknownSettings: Object.keys(given).filter((name) => /^EMR_/.test(name) && !(name in environment.shape)),
   };
 }

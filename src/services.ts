@@ -66,6 +66,7 @@ export interface ServiceLog {
 }
 
 export async function createServices(config: Config, log: ServiceLog): Promise<Services> {
+  for (const setting of config.unknownSettings) log.warn({ setting }, 'a variable of the environment is no setting');
   const now = Date.now;
   const store = await openStore(config.store);
   const queue = await openQueue(config, log);

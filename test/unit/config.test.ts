@@ -20,6 +20,11 @@ test('an empty variable is one that is not set', () => {
   assert.deepEqual(readConfig({ PORT: '', HOST: '', EMR_API_KEYS: '', REDIS_URL: '', EMR_STORE: '' }), readConfig({}));
 });
 
+test('a variable that looks like a setting and is none is told', () => {
+  const { unknownSettings } = readConfig({ EMR_WEBHOOK_SECRETS: 'x', EMR_THREADS: '2', HOME: '/', EMR_EMPTY: '' });
+  assert.deepEqual(unknownSettings, ['EMR_WEBHOOK_SECRETS']);
+});
+
 test('lists are separated by commas, with or without blanks', () => {
   const { apiKeys, fileRoots } = readConfig({ EMR_API_KEYS: 'a, b ,,c', EMR_FILE_ROOTS: '/models,/more models' });
   assert.deepEqual(apiKeys, ['a', 'b', 'c']);
