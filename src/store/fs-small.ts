@@ -1,5 +1,6 @@
 import { closeSync, constants, fstatSync, openSync, readSync, realpathSync, statfsSync } from 'node:fs';
 import { join } from 'node:path';
+import { setImmediate as turn } from 'node:timers/promises';
 import { EmrError } from '../errors.js';
 import { fileVersion } from './fs-info.js';
 import { mustBeInside } from './fs-paths.js';
@@ -12,6 +13,21 @@ const LOCAL = new Set([0xef53, 0x58465342, 0x9123683e, 0xf2f52010, 0x2fc12fc1, 0
 /** Whether `root` lies on a disk of this machine. What is not known may be at the other end of a network. */
 export function isLocal(root: string): boolean {
   return LOCAL.has(statfsSync(root).type);
+}
+
+/** Some milliseconds of reading. */
+const READS_A_TURN = 64;
+let readsThisTurn = 0;
+
+/** Before a read at once: whoever reads thousands of files lets the event loop turn in between. */
+export async function turnOfReading(): Promise<void> {
+  if (readsThisTurn === 0) {
+    setImmediate(() => {
+      readsThisTurn = 0;
+    });
+  }
+  readsThisTurn += 1;
+  if (readsThisTurn > READS_A_TURN) await turn();
 }
 
 /**

@@ -7,7 +7,7 @@ import { fileInfo } from './fs-info.js';
 import { listFiles } from './fs-list.js';
 import { realInside, removeEmpty, syncDirectory } from './fs-paths.js';
 import { fileReader } from './fs-reader.js';
-import { isLocal, readSmallHere } from './fs-small.js';
+import { isLocal, readSmallHere, turnOfReading } from './fs-small.js';
 import { openTemp } from './fs-temp.js';
 import { fileWriter, writeAll } from './fs-writer.js';
 import { checkDeletePrefix, checkKept, checkKey, checkPrefix } from './keys.js';
@@ -131,7 +131,9 @@ export function createFileStore({ root: given, readOnly = false, smallReads }: F
       for (let left = SMALL_READS; ; left -= 1) {
         try {
           const real = await realRoot();
-          return await (looksHere(real) ? readSmallHere(real, key, limit) : readSmall(key, limit));
+          if (!looksHere(real)) return await readSmall(key, limit);
+          await turnOfReading();
+          return readSmallHere(real, key, limit);
         } catch (error) {
           const code = error instanceof EmrError ? error.code : undefined;
           if (isAbsent(error) || code === 'not_found') return undefined;

@@ -130,6 +130,19 @@ test('what is no regular file is no object', async () => {
   assert.deepEqual(await pages(store, '', true), { objects: [], prefixes: [] });
 });
 
+test('thousands of small files are read without holding up the event loop', async () => {
+  await store.create('fact', BYTES);
+  let turns = 0;
+  const count = () => {
+    turns += 1;
+    counting = setImmediate(count);
+  };
+  let counting = setImmediate(count);
+  for (let n = 0; n < 6400; n += 1) await store.readSmall('fact');
+  clearImmediate(counting);
+  assert.ok(turns >= 90, `${turns} turns`);
+});
+
 /** A thread that removes a file and makes it anew, whole, again and again. */
 const COMES_AND_GOES = `
   const { renameSync, rmSync, writeFileSync } = require('node:fs');
