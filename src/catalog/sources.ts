@@ -55,7 +55,7 @@ function changed(file: RecordedFile, cause?: unknown): EmrError {
   return new EmrError(
     'source_changed',
     `${file.name} is no longer the file that was registered: register the checkpoint again.`,
-    { file: file.name },
+    { file: file.name, key: file.location.key },
     { cause },
   );
 }

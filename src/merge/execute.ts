@@ -8,6 +8,7 @@ import type { Sources } from '../catalog/sources.js';
 import { EmrError } from '../errors.js';
 import type { JobContext, JobHandler } from '../queue/types.js';
 import type { Store } from '../store/types.js';
+import { nameSource } from './name-source.js';
 import { type MergePlan, planMerge } from './plan.js';
 import { statisticsOf } from './registry.js';
 import { runMerge } from './run.js';
@@ -113,7 +114,9 @@ async function runAttempt(
       }),
     (stop) =>
       verifyInputs(options.sources, filesToVerify(plan, { mode: options.verify, seed: fact.id, now: started }), stop),
-  );
+  ).catch((error: unknown) => {
+    throw nameSource(error, plan);
+  });
   signal.throwIfAborted();
   // Someone may have ended or deleted the merge meanwhile without reaching this process.
   const open = (await options.merges.outcome(namespace, fact.id)).state === 'open';

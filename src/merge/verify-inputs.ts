@@ -25,11 +25,11 @@ export interface InputFile {
  * for one shard at most, and a store that loses bytes is noticed after some merges. `full`: every file.
  */
 export function filesToVerify(
-  { base, tasks }: { readonly base: CheckpointRecord; readonly tasks: MergePlan['tasks'] },
+  { base, tasks }: Pick<MergePlan, 'base' | 'tasks'>,
   { mode, seed, now }: { readonly mode: VerifyMode; readonly seed: string; readonly now: number },
 ): InputFile[] {
   if (mode === 'off') return [];
-  const records = [base, ...tasks.flatMap(({ record, statistics }) => (statistics ? [record, statistics] : [record]))];
+  const records = inputRecords({ base, tasks });
   const all = [...new Map(records.map((record) => [record.name, record])).values()].flatMap(
     ({ name, files, created_at }) => {
       const isFresh = now - Date.parse(created_at) < FRESH_MS;
@@ -40,6 +40,11 @@ export function filesToVerify(
   const large = all.filter(({ file, isFresh }) => file.bytes > SMALL_FILE_BYTES && !isFresh);
   const drawn = createHash('sha256').update(seed).digest().readUIntBE(0, 6) % Math.max(1, large.length);
   return all.filter((one) => one.file.bytes <= SMALL_FILE_BYTES || one === large[drawn]);
+}
+
+/** The checkpoints that a merge reads, its statistics among them; one may come twice. */
+export function inputRecords({ base, tasks }: Pick<MergePlan, 'base' | 'tasks'>): readonly CheckpointRecord[] {
+  return [base, ...tasks.flatMap(({ record, statistics }) => (statistics ? [record, statistics] : [record]))];
 }
 
 /** Hashes files one after another; `checkpoint_corrupt` names the first that is not what was recorded. */
