@@ -28,6 +28,13 @@ test('docs/webhooks.md shows the check of a signature as it is', () => {
   assert.equal(shown, readRoot('docs/snippets/verify-webhook.mjs'));
 });
 
+test('every script that a document names is one of package.json', () => {
+  const { scripts } = JSON.parse(readRoot('package.json')) as { scripts: object };
+  const named = documents().flatMap((file) => [...readRoot(file).matchAll(/npm\s+run\s+([a-z][a-z:-]*)/g)]);
+  assert.ok(named.length > 10);
+  for (const [command, script] of named) assert.ok(script! in scripts, command);
+});
+
 /** A heading as GitHub makes an anchor of it. */
 const anchor = (heading: string) =>
   heading
