@@ -61,7 +61,8 @@ function parseMetadata(scanner: JsonScanner): Record<string, string> {
   return metadata;
 }
 
-function checkName(name: string, limits: FormatLimits): void {
+/** Also of an index, whose names come back in refusals as those of a header do. */
+export function checkName(name: string, limits: FormatLimits): void {
   const bytes = Buffer.byteLength(name);
   if (bytes === 0) throw new EmrError('safetensors_name', 'A tensor has the empty name.');
   if (bytes <= limits.maxNameBytes) return;
@@ -100,7 +101,7 @@ function parseEntry(scanner: JsonScanner, name: string, limits: FormatLimits): H
   if (!isDtype(dtype)) {
     const known = Object.keys(DTYPE_BYTES).join(', ');
     const detail = `Tensor ${shown(name)} has dtype ${shown(dtype)}; those accepted are ${known}.`;
-    throw new EmrError('dtype_refused', detail, { tensor: name, dtype });
+    throw new EmrError('dtype_refused', detail, { tensor: name, dtype: dtype.slice(0, 200) });
   }
   const bytes = tensorBytes(dtype, shape);
   if (bytes === undefined) throw refusal('safetensors_shape_overflow', 'its size in bytes is beyond 2^53 - 1');

@@ -2,7 +2,7 @@ import { EmrError } from '../errors.js';
 import type { ObjectReader } from '../store/types.js';
 import { jsonScanner } from './json-scanner.js';
 import { beyond, type FormatLimits, MAX_FILE_NAME_BYTES } from './limits.js';
-import { shown } from './safetensors-entries.js';
+import { checkName, shown } from './safetensors-entries.js';
 
 /** Reads the index of a sharded checkpoint: see {@link parseIndex}. */
 export async function readIndex(reader: ObjectReader, limits: FormatLimits): Promise<Map<string, string>> {
@@ -20,7 +20,7 @@ export async function readIndex(reader: ObjectReader, limits: FormatLimits): Pro
  * The `weight_map` of an index: tensor name to the shard that has it. Other keys, `metadata` among them, may hold
  * anything: `total_size` is often wrong in the wild, and nothing here needs it.
  *
- * Errors: `index_invalid`, `index_shard_name`, `safetensors_too_many_tensors`, `too_large` (shards).
+ * Errors: `index_invalid`, `index_shard_name`, `safetensors_name`, `safetensors_too_many_tensors`, `too_large` (shards).
  */
 export function parseIndex(bytes: Uint8Array, limits: FormatLimits): Map<string, string> {
   const scanner = jsonScanner(decode(bytes), (_, detail) => invalid(detail));
@@ -33,6 +33,7 @@ export function parseIndex(bytes: Uint8Array, limits: FormatLimits): Map<string,
       if (shards.size >= limits.maxTensors) {
         throw beyond('safetensors_too_many_tensors', 'The index has more tensors', 'maxTensors', limits);
       }
+      checkName(tensor, limits);
       const shard = scanner.string();
       if (shard === undefined) throw invalid(`the shard of ${shown(tensor)} in weight_map is not a string`);
       checkShardName(shard);

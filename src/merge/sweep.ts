@@ -7,6 +7,9 @@ import { type MergeRequest, mergeRequest } from './request.js';
 export const MAX_MERGES = 1_000;
 /** Entries of a grid; each may stand for many merges. */
 const MAX_ENTRIES = 100;
+/** Named in one refusal: whoever mends these finds the next. Up to a thousand merges may have the same large parameter. */
+const MAX_ISSUES = 100;
+const MAX_ISSUE_TEXT = 1_000;
 /** Of objects and lists within an entry; parameters of methods, also of inner ones, have less than half of it. */
 const MAX_DEPTH = 16;
 
@@ -33,7 +36,7 @@ export type SweepGrid = z.output<typeof sweepGrid>;
 
 /**
  * The merges of a sweep, always in the same order: the template's own method, then the grid's entries. A template's name
- * is numbered. `invalid_request` with every merge whose parameters do not fit, or if there are more than MAX_MERGES.
+ * is numbered. `invalid_request` with the first merges whose parameters do not fit, or if there are more than MAX_MERGES.
  */
 export function expandSweep(template: SweepTemplate, grid: SweepGrid): MergeRequest[] {
   const { method, ...shared } = template;
@@ -53,7 +56,8 @@ export function expandSweep(template: SweepTemplate, grid: SweepGrid): MergeRequ
     const parsed = mergeRequest.safeParse({ ...shared, ...name, method: params });
     if (parsed.success) return [parsed.data];
     for (const { path, message } of parsed.error.issues) {
-      issues.push({ index, method: params, path: path.join('.'), message });
+      if (issues.length === MAX_ISSUES) break;
+      issues.push({ index, ...shortMethod(params), path: path.join('.'), message: message.slice(0, MAX_ISSUE_TEXT) });
     }
     return [];
   });
@@ -62,6 +66,11 @@ export function expandSweep(template: SweepTemplate, grid: SweepGrid): MergeRequ
   throw new EmrError('invalid_request', `A merge of the grid does not fit: ${path}: ${message}. See issues.`, {
     issues,
   });
+}
+
+/** Which method it is about, if it can be shown at a glance. */
+function shortMethod(method: unknown): { method?: unknown } {
+  return JSON.stringify(method).length <= MAX_ISSUE_TEXT ? { method } : {};
 }
 
 type Fields = Readonly<Record<string, unknown>>;

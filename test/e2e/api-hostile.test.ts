@@ -55,6 +55,31 @@ test('no route takes an encoded body, and nothing is unpacked', async () => {
   await server.refuse('unknown_checkpoint', 404, 'POST', '/v1/merges/plan', { body: plain, headers });
 });
 
+test('no refusal is much longer than what can be read of it, whatever was sent', async () => {
+  const long = 'x'.repeat(2_000_000);
+  const tasks = [{ name: 't', checkpoint: 'base' }];
+  const many = Array.from({ length: 1_000 }, (_, i) => i);
+  const requests: [path: string, json: unknown][] = [
+    ['merges', { base: 'base', tasks, [long]: 1 }],
+    ['merges', { base: 'base', tasks, ...Object.fromEntries(many.map((i) => [`${i}${'k'.repeat(2_000)}`, 1])) }],
+    ['jobs', { type: long }],
+    ['merges', { base: 'base', tasks, method: { type: 'ties', [long]: 1 } }],
+    ['merges', { base: 'base', tasks, method: { type: 'adamerging', coefficients: { [long]: 'x', t: 1 } } }],
+    // A thousand merges, each refused, each with the same large parameter.
+    ['batches', { template: { base: 'base', tasks }, grid: { methods: [{ type: 'ties', junk: long, lambda: many }] } }],
+  ];
+  for (const [route, json] of requests) {
+    const response = await server.call('POST', `/v1/${route}`, { json });
+    const text = await response.text();
+    assert.equal((JSON.parse(text) as Json).code, 'invalid_request');
+    assert.ok(text.length < 300_000, `${route}: ${text.length}`);
+  }
+  const weight_map = { ['n'.repeat(2_000_000)]: 'a.safetensors' };
+  const index = { 'model.safetensors.index.json': JSON.stringify({ weight_map }), 'a.safetensors': 'x' };
+  const answer = await (await server.upload('base', index)).text();
+  assert.ok(answer.length < 10_000, `${answer.length}`);
+});
+
 test('pickles and archives are refused by their content, whatever they are called and however they come', async () => {
   const rest = Buffer.alloc(64, 1);
   const contents = {

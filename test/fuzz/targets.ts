@@ -205,7 +205,9 @@ export const TARGETS: readonly Target[] = [
   target('header', 30, edited(weights), async (file) => {
     refusesBy(/^(safetensors_|dtype_refused$)/, () => parseHeader(file, file.byteLength, DEFAULT_LIMITS));
   }),
-  target('index', 15, edited(index), async (bytes) => refusesBy(/^index_/, () => parseIndex(bytes, DEFAULT_LIMITS))),
+  target('index', 15, edited(index), async (bytes) =>
+    refusesBy(/^(index_|safetensors_name$)/, () => parseIndex(bytes, DEFAULT_LIMITS)),
+  ),
   target('upload', 9, fc.tuple(edited(weights), weights), ([bad], send) =>
     upload(send, form('uploaded', { 'model.safetensors': bad })),
   ),

@@ -35,7 +35,7 @@ function survives(bytes: Uint8Array, codes: RegExp, parse: () => unknown): boole
 const readerSurvives = (file: Uint8Array) =>
   survives(file, /^(safetensors_|dtype_refused$)/, () => parseHeader(file, file.byteLength, DEFAULT_LIMITS));
 const indexSurvives = (bytes: Uint8Array) =>
-  survives(bytes, /^index_(invalid|shard_name)$/, () => parseIndex(bytes, DEFAULT_LIMITS));
+  survives(bytes, /^(index_(invalid|shard_name)|safetensors_name)$/, () => parseIndex(bytes, DEFAULT_LIMITS));
 
 /** What a hostile edit puts in: structure, near-numbers, and bytes that UTF-8 does not have. */
 const splices = fc

@@ -188,6 +188,11 @@ test('a number of 20 million digits is refused without a stack of its length', (
   refused(rawSafetensors(entry(`[${'1'.repeat(20_000_000)}]`, '[0,4]')), 'safetensors_shape');
 });
 
+test('a dtype of 20 million characters does not come back whole in the error', () => {
+  const error = refused(rawSafetensors(entry('[1]', '[0,4]', `"${'x'.repeat(20_000_000)}"`), 4), 'dtype_refused');
+  assert.ok(error.detail.length < 1000 && JSON.stringify(error.facts).length < 1000);
+});
+
 test('a name of 20 million characters does not come back whole in the error', () => {
   const error = refused(rawSafetensors(`{"${'x'.repeat(20_000_000)}":{${A}}}`, 4), 'safetensors_name');
   assert.ok(error.detail.length < 1000 && JSON.stringify(error.facts).length < 1000);

@@ -42,6 +42,11 @@ test('an index may name so many tensors and shards', () => {
   assert.equal(limited({ maxTensors: 2, maxShards: 2 })().size, 2);
 });
 
+test('safetensors_name stops a name that would come back whole in every refusal about it', () => {
+  const index = Buffer.from(JSON.stringify({ weight_map: { ['n'.repeat(1025)]: 'a.safetensors' } }));
+  assert.throws(() => parseIndex(index, DEFAULT_LIMITS), refusedAs('safetensors_name'));
+});
+
 test('index_invalid stops an index above the size limit before it is read', async () => {
   const reader = { ...memoryReader(Buffer.alloc(0)), bytes: DEFAULT_LIMITS.maxHeaderBytes + 1 };
   await assert.rejects(readIndex(reader, DEFAULT_LIMITS), refusedAs('index_invalid'));

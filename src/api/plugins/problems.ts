@@ -28,6 +28,10 @@ declare module 'fastify' {
   }
 }
 
+/** What a refusal says of a request that does not fit: enough for a person, whatever was sent. */
+const MAX_ISSUES = 100;
+const MAX_ISSUE_TEXT = 1_000;
+
 /** Refused for now, by a server or a quota that has enough to do. */
 const RETRY_LATER = new Set([429, 503]);
 
@@ -48,9 +52,10 @@ export function problemOf(error: EmrError): Record<string, unknown> {
 function codedError(error: FastifyError, request: FastifyRequest): EmrError {
   if (error instanceof EmrError) return error;
   if (hasZodFastifySchemaValidationErrors(error)) {
-    const issues = error.validation.map((issue) => ({
-      path: issue.instancePath.replace(/^\//, '').replaceAll('/', '.'),
-      message: issue.message,
+    // An issue may repeat what was sent, and there may be one for each thing that was sent.
+    const issues = error.validation.slice(0, MAX_ISSUES).map((issue) => ({
+      path: issue.instancePath.replace(/^\//, '').replaceAll('/', '.').slice(0, MAX_ISSUE_TEXT),
+      message: issue.message?.slice(0, MAX_ISSUE_TEXT),
     }));
     const where = `${error.validationContext}${issues[0]?.path ? `.${issues[0].path}` : ''}`;
     return new EmrError('invalid_request', `${where}: ${issues[0]?.message ?? 'not valid'}`, { issues });
