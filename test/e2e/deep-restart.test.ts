@@ -50,6 +50,9 @@ for (const signal of ['SIGTERM', 'SIGKILL'] as const) {
       const api = apiClient(second.url);
       await api.ended(id);
       const files = await api.files(id);
+      // What the dead attempt left goes after the fact that tells of the end.
+      const attempts = join(data, `default/merges/${id}/a`);
+      await until('one attempt is left', async () => (await readdir(attempts)).length === 1);
       const left = (await filesBelow(data)).filter((path) => path.includes(`merges/${id}/a/`));
       assert.deepEqual(left.map((path) => path.split('/a/')[1]!.split('/').slice(1).join('/')).sort(), [
         ...files.map(({ path }) => path).sort(),
