@@ -65,7 +65,7 @@ export function createJoin(bucket: Bucket, key: string): Join {
       bytes += source.bytes;
     },
     async finish(signal) {
-      const version = await completeUpload(bucket, key, { id: upload!, etags }, signal);
+      const version = await completeUpload(bucket, key, { id: upload!, etags, bytes }, signal);
       const { ContentLength } = await bucket.client.send(new HeadObjectCommand(at), { abortSignal: signal });
       if (ContentLength !== bytes) {
         const facts = { key, expected: bytes, found: ContentLength ?? 0 };

@@ -2,6 +2,8 @@ import {
   AbortMultipartUploadCommand,
   CompleteMultipartUploadCommand,
   CreateMultipartUploadCommand,
+  HeadObjectCommand,
+  S3ServiceException,
 } from '@aws-sdk/client-s3';
 import { EmrError } from '../errors.js';
 import type { Bucket } from './s3-client.js';
@@ -18,17 +20,28 @@ export async function beginUpload(bucket: Bucket, key: string): Promise<string> 
   return UploadId;
 }
 
-/** Makes an object of the parts, which have these ETags, in order; the object's own. */
+/**
+ * Makes an object of the parts, which have these ETags, in order; the object's own. An answer can be lost, and the SDK's
+ * next attempt is then told that there is no such upload: an object that has these bytes is what it became.
+ */
 export async function completeUpload(
   bucket: Bucket,
   key: string,
-  { id, etags }: { id: string; etags: readonly string[] },
+  { id, etags, bytes }: { id: string; etags: readonly string[]; bytes: number },
   abortSignal: AbortSignal,
 ): Promise<string> {
   const Parts = etags.map((ETag, index) => ({ ETag, PartNumber: index + 1 }));
-  const at = { Bucket: bucket.name, Key: bucket.key(key), UploadId: id };
-  const command = new CompleteMultipartUploadCommand({ ...at, MultipartUpload: { Parts } });
-  return (await bucket.client.send(command, { abortSignal })).ETag ?? '';
+  const at = { Bucket: bucket.name, Key: bucket.key(key) };
+  const command = new CompleteMultipartUploadCommand({ ...at, UploadId: id, MultipartUpload: { Parts } });
+  try {
+    return (await bucket.client.send(command, { abortSignal })).ETag ?? '';
+  } catch (error) {
+    const repeated = error instanceof S3ServiceException && (error.$metadata.attempts ?? 1) > 1;
+    if (!repeated || error.name !== 'NoSuchUpload') throw error;
+    const found = await bucket.client.send(new HeadObjectCommand(at), { abortSignal }).catch(() => undefined);
+    if (found?.ContentLength !== bytes) throw error;
+    return found.ETag ?? '';
+  }
 }
 
 /** Removes the parts of an upload that is given up; no error if it has ended already. */

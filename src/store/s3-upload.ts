@@ -142,7 +142,7 @@ export function createUpload(bucket: Bucket, key: string, buffers: PartBuffers):
     await flush();
     await Promise.all(inFlight);
     if (failure) throw failure;
-    return completeUpload(bucket, key, { id, etags }, stop.signal);
+    return completeUpload(bucket, key, { id, etags, bytes }, stop.signal);
   };
 
   return {
