@@ -6,7 +6,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { createMergeCatalog } from '../../src/catalog/merges.js';
 import { createMergeHandler } from '../../src/merge/execute.js';
 import type { Services } from '../../src/services.js';
-import type { StoreConfig } from '../../src/store/types.js';
+import type { Store, StoreConfig } from '../../src/store/types.js';
 import { hookedStore, type WriteStep } from '../helpers/hooked-store.js';
 import { type FloatSpec, folderOf, randomCheckpoints } from '../helpers/random-checkpoint.js';
 import { s3Server } from '../helpers/s3-server.js';
@@ -53,13 +53,19 @@ async function withMerge(open: OpenPlace, method: object, body: (place: Place) =
 
 type Hook = (step: WriteStep, stop: AbortController) => void | Promise<void>;
 
+interface AttemptSettings {
+  readonly canSave?: Store['canSave'];
+  readonly saveEveryMs?: number;
+}
+
 /** One attempt that notes how far it is after every item, if it is not still at it. */
-async function attempt({ services, id }: Place, hook: Hook = () => {}): Promise<void> {
+async function attempt({ services, id }: Place, hook: Hook = () => {}, settings: AttemptSettings = {}): Promise<void> {
+  const { canSave = services.store.canSave, saveEveryMs = 0 } = settings;
   const controller = new AbortController();
   const hooked = hookedStore(services.store, (step) => hook(step, controller));
-  const store = { ...hooked, readBytes: ITEM_BYTES };
+  const store = { ...hooked, readBytes: ITEM_BYTES, canSave };
   const merges = createMergeCatalog(store, Date.now);
-  const own = { store, merges, threads: 1, verify: 'off', saveEveryMs: 0, now: Date.now } as const;
+  const own = { store, merges, threads: 1, verify: 'off', saveEveryMs, now: Date.now } as const;
   const handler = createMergeHandler({ ...services, ...own });
   await handler({ kind: 'merge', namespace: NAMESPACE, id }, { signal: controller.signal, progress: () => {} });
 }
@@ -140,10 +146,26 @@ test('a merge of the spoiled weights from its start gives other artifacts', asyn
   });
 });
 
+test('where the store cannot save, a merge notes nothing', async () => {
+  await withMerge(openFolder, METHODS.emr, async (place) => {
+    const hook: Hook = ({ op, key }) => assert.ok(op !== 'save' && !key.includes('/saved/'));
+    await attempt(place, hook, { canSave: async () => false });
+    await requireExpected(place, METHODS.emr);
+  });
+});
+
+test('a merge that ends before its first savepoint asks the store for nothing more', async () => {
+  await withMerge(openFolder, METHODS.emr, async (place) => {
+    const hook: Hook = ({ op, key }) => assert.ok(op !== 'save' && !key.includes('/saved/'));
+    await attempt(place, hook, { canSave: async () => assert.fail('asked'), saveEveryMs: 3_600_000 });
+    await requireExpected(place, METHODS.emr);
+  });
+});
+
 /** After how many savepoints a merge by a method is interrupted. */
 type SavesOf = Partial<Record<keyof typeof METHODS, readonly number[]>>;
 
-function resumeCases(open: OpenPlace, savesOf: SavesOf): void {
+function resumeCases(open: OpenPlace, savesOf: SavesOf, damaged: Readonly<Record<string, string>>): void {
   for (const name of Object.keys(savesOf) as (keyof typeof METHODS)[]) {
     const method = METHODS[name];
     const output = name === 'emr' ? 'unified.safetensors' : 'model.safetensors';
@@ -169,11 +191,7 @@ function resumeCases(open: OpenPlace, savesOf: SavesOf): void {
     });
   });
 
-  for (const [what, part] of Object.entries({
-    'the saved vector': 'artifacts/unified.safetensors',
-    'a saved mask': 'artifacts/tasks/task-2/mask.safetensors',
-    'the savepoint itself': 'json',
-  })) {
+  for (const [what, part] of Object.entries(damaged)) {
     test(`where ${what} is damaged, the next attempt begins anew`, async () => {
       await withMerge(open, METHODS.emr, async (place) => {
         await interrupt(place, 'unified.safetensors', 2);
@@ -224,7 +242,12 @@ function resumeCases(open: OpenPlace, savesOf: SavesOf): void {
   });
 }
 
-describe('in a folder', () => resumeCases(openFolder, { emr: [1, 3], ties: [1, 3], average: [1, 3] }));
+/** What is damaged, by a part of its key. */
+const VECTOR = { 'the saved vector': 'artifacts/unified.safetensors' };
+const REST = { 'a saved mask': 'artifacts/tasks/task-2/mask.safetensors', 'the savepoint itself': 'json' };
+
+describe('in a folder', () =>
+  resumeCases(openFolder, { emr: [1, 3], ties: [1, 3], average: [1, 3] }, { ...VECTOR, ...REST }));
 
 const s3 = await s3Server();
 if ('skip' in s3) {
@@ -237,5 +260,5 @@ if ('skip' in s3) {
   });
   const openS3 = () => ({ kind: 's3', bucket: bucket.name, prefix: String(++places), endpoint: s3.endpoint }) as const;
   // After eight savepoints a vector of F32 has more than the smallest part of an upload.
-  describe('over S3', () => resumeCases(openS3, { emr: [1, 8] }));
+  describe('over S3', () => resumeCases(openS3, { emr: [1, 8] }, VECTOR));
 }
