@@ -18,6 +18,8 @@ const { values } = parseArgs({
     recovery: { type: 'string' },
   },
 });
+// All that was started ends with this process, which a signal alone would not see to.
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1));
 const say = (line: string) => process.stdout.write(`${line}\n`);
 
 async function runTrials(first: number, count: number): Promise<void> {
