@@ -7,8 +7,8 @@ import { startServer } from '../../src/server.js';
 import { encodeTensors } from '../tensor-bytes.js';
 import { type MergeReport, type MergeRequest, NotOffered, type Rendering } from './types.js';
 
-/** The server tells of progress more often; nobody watches here. */
-const POLL_MS = 15;
+/** Between looks: short at first, since most merges take no longer, then ever longer, since looks take cores from jobs. */
+const POLL_MS = { first: 15, most: 500 };
 
 interface Run {
   readonly id: string;
@@ -53,8 +53,9 @@ export function createSession() {
   /** Starts a merge or a job, or finds it, and waits for its end. */
   async function finish(path: '/v1/merges' | '/v1/jobs', request: object): Promise<Run> {
     let run = await post<Run>(path, request);
-    while (run.state === 'queued' || run.state === 'running') {
-      await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+    for (let wait = POLL_MS.first; run.state === 'queued' || run.state === 'running'; ) {
+      await new Promise((resolve) => setTimeout(resolve, wait));
+      wait = Math.min(1.2 * wait, POLL_MS.most);
       run = await json<Run>(`${path}/${run.id}`);
     }
     if (run.state === 'succeeded') return run;
