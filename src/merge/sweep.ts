@@ -7,6 +7,8 @@ import { type MergeRequest, mergeRequest } from './request.js';
 export const MAX_MERGES = 1_000;
 /** Entries of a grid; each may stand for many merges. */
 const MAX_ENTRIES = 100;
+/** Of all methods that a grid stands for, each written out: they are checked one by one, seconds for so many. */
+const MAX_CHARACTERS = 2 ** 24;
 /** Named in one refusal: whoever mends these finds the next. Up to a thousand merges may have the same large parameter. */
 const MAX_ISSUES = 100;
 const MAX_ISSUE_TEXT = 1_000;
@@ -48,6 +50,11 @@ export function expandSweep(template: SweepTemplate, grid: SweepGrid): MergeRequ
       merges: total,
       limit: MAX_MERGES,
     });
+  }
+  const characters = entries.reduce<number>((sum, entry) => sum + countOf(entry) * longestOf(entry), 0);
+  if (characters > MAX_CHARACTERS) {
+    const detail = `The methods of the grid written out have ${characters} characters; the limit is ${MAX_CHARACTERS}.`;
+    throw new EmrError('invalid_request', detail, { characters, limit: MAX_CHARACTERS });
   }
   const methods = entries.flatMap((entry, i) => (i < literal ? [entry] : expand(entry)));
   const issues: object[] = [];
@@ -98,6 +105,13 @@ function countOf(value: unknown): number {
   if (Array.isArray(value)) return value.reduce<number>((sum, one) => sum + (isFields(one) ? countOf(one) : 1), 0);
   if (!isFields(value)) return 1;
   return Object.values(value).reduce<number>((product, one) => product * countOf(one), 1);
+}
+
+/** The length of the longest value that a grid's value stands for, in JSON. */
+function longestOf(value: unknown): number {
+  if (Array.isArray(value)) return value.reduce<number>((most, one) => Math.max(most, longestOf(one)), 0);
+  if (!isFields(value)) return JSON.stringify(value).length;
+  return Object.entries(value).reduce((sum, [key, one]) => sum + key.length + longestOf(one), 0);
 }
 
 /** Each value that a grid's value stands for. */

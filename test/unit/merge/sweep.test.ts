@@ -63,6 +63,14 @@ test('a grid of too many merges is refused before it is made', () => {
   assert.equal(expand([{ type: 'task_arithmetic', lambda: many }]).length, MAX_MERGES);
 });
 
+test('a grid of few words that stands for very many is refused before it is made', () => {
+  const coefficients = { t: Object.fromEntries(Array.from({ length: 9_999 }, (_, i) => [`layer.${i}`, 0.1])) };
+  const density = Array.from({ length: 1_000 }, (_, i) => (i + 1) / 1_000);
+  const { facts } = refusal(() => expand([{ type: 'adamerging', coefficients, trimmed: { density } }]));
+  assert.equal(facts.limit, 2 ** 24);
+  assert.equal(expand([{ type: 'adamerging', coefficients, trimmed: { density: density.slice(0, 3) } }]).length, 3);
+});
+
 test('every merge that does not fit is named', () => {
   const { issues } = refusal(() =>
     expand([
