@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { FORMAT_LIMITS, type FormatLimit, type FormatLimits } from './checkpoint/limits.js';
+import { MAX_TASKS } from './merge/request.js';
 import { VERIFY_MODES, type VerifyMode } from './merge/verify-inputs.js';
 import { networkList } from './outbound/addresses.js';
 import { type AllowedHost, parseAllowedHost } from './outbound/hosts.js';
@@ -86,6 +87,7 @@ const environment = z.object({
   EMR_MAX_UPLOADS: count(32),
   /** Each holds two workspaces of some MiB; more at once than this only take cores from each other. */
   EMR_MAX_RECONSTRUCTIONS: count(32),
+  EMR_MAX_TASKS: count(MAX_TASKS.usual, MAX_TASKS.ceiling),
   /** Days of work for most; beyond it a client has more likely run wild than a plan. */
   EMR_MAX_WAITING_MERGES: count(10_000),
   /** Below what a process may have open by default on most systems, with its files. */
@@ -119,6 +121,8 @@ export interface Config {
   readonly webhooks: { readonly secrets: readonly Buffer[]; readonly attempts: number; readonly waitMs: number };
   /** Uploads and reconstructions that one process serves at once. */
   readonly atOnce: { readonly uploads: number; readonly reconstructions: number };
+  /** Of a merge or a job. */
+  readonly maxTasks: number;
   readonly maxWaitingMerges: number;
   readonly maxConnections: number;
   readonly graceMs: number;
@@ -167,6 +171,7 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
       waitMs: 1000 * e.EMR_WEBHOOK_WAIT_SECONDS,
     },
     atOnce: { uploads: e.EMR_MAX_UPLOADS, reconstructions: e.EMR_MAX_RECONSTRUCTIONS },
+    maxTasks: e.EMR_MAX_TASKS,
     maxWaitingMerges: e.EMR_MAX_WAITING_MERGES,
     maxConnections: e.EMR_MAX_CONNECTIONS,
     graceMs: 1000 * e.EMR_GRACE_SECONDS,

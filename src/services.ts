@@ -68,6 +68,7 @@ export interface ServiceLog {
 export async function createServices(config: Config, log: ServiceLog): Promise<Services> {
   for (const setting of config.unknownSettings) log.warn({ setting }, 'a variable of the environment is no setting');
   const now = Date.now;
+  const { maxTasks } = config;
   const store = await openStore(config.store);
   const queue = await openQueue(config, log);
   const sources = createSources(store);
@@ -75,7 +76,7 @@ export async function createServices(config: Config, log: ServiceLog): Promise<S
   const ingest = createIngest({ store, sources, checkpoints, limits: config.limits, now });
   const merges = createMergeCatalog(store, now);
   const onQueueError = (err: unknown) => log.warn({ err }, 'a merge or job is accepted but not queued yet');
-  const submitter = createSubmitter({ checkpoints, merges, queue, onQueueError });
+  const submitter = createSubmitter({ checkpoints, merges, queue, maxTasks, onQueueError });
   const reconstructor = createReconstructor(store.config, config.threads ?? availableParallelism());
   const tileThreads = createTileThreads(store.config);
   const models = createModels({ store, checkpoints, merges, reconstructor });
@@ -83,7 +84,17 @@ export async function createServices(config: Config, log: ServiceLog): Promise<S
   const jobs = createJobCatalog(store, now);
   const evaluations = createEvaluations(store);
   const inputs = createInputs({ sources, checkpoints, merges, downloads: models });
-  const jobSubmitter = createJobSubmitter({ jobs, inputs, checkpoints, merges, evaluations, queue, now, onQueueError });
+  const jobSubmitter = createJobSubmitter({
+    jobs,
+    inputs,
+    checkpoints,
+    merges,
+    evaluations,
+    queue,
+    maxTasks,
+    now,
+    onQueueError,
+  });
   const onRefusal = (err: unknown, merge: string, asked: object) =>
     log.warn({ err, merge, ...asked }, 'an evaluation that was asked for cannot be run');
   const outbound = createOutbound(config.outbound);

@@ -33,7 +33,7 @@ const formatLimit = (name: FormatLimit, write = count) => {
 
 /** What is limited, how far, and what a client gets beyond. */
 export function limits(): string[][] {
-  const { maxUploadBytes, maxJsonBytes, limits, atOnce, maxWaitingMerges, maxConnections } = readConfig({});
+  const { maxUploadBytes, maxJsonBytes, limits, atOnce, maxTasks, maxWaitingMerges, maxConnections } = readConfig({});
   return [
     ['one upload request', `${bytes(maxUploadBytes)} (\`EMR_MAX_UPLOAD_BYTES\`)`, 'too_large'],
     ['uploads at a time', `${count(atOnce.uploads)} (\`EMR_MAX_UPLOADS\`)`, 'overloaded'],
@@ -53,7 +53,7 @@ export function limits(): string[][] {
     ['index of shards', 'as a header', 'index_invalid'],
     ['nesting of an index', count(MAX_JSON_DEPTH), 'index_invalid'],
     ['record of a checkpoint', bytes(MAX_FACT_BYTES), 'too_large'],
-    ['tasks of a merge', count(MAX_TASKS), 'invalid_request'],
+    ['tasks of a merge', `${count(maxTasks)} (\`EMR_MAX_TASKS\`, up to ${count(MAX_TASKS.ceiling)})`, 'too_large'],
     ['patterns in `include`, in `exclude`', count(MAX_PATTERNS), 'invalid_request'],
     ['one pattern', `${count(MAX_PATTERN)} characters`, 'invalid_request'],
     ['matching patterns with tensor names', `${count(MAX_GLOB_STEPS)} steps`, 'invalid_request'],

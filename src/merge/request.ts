@@ -1,13 +1,24 @@
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
 import { OUTPUT_DTYPES } from '../dtype.js';
+import { EmrError } from '../errors.js';
 import { ENGINE_NAMES } from '../kernels/types.js';
 import { NAME_PATTERN, NO_MERGE_ID_PATTERN } from '../names.js';
 import { globPattern } from './globs.js';
 import { methodParams } from './registry.js';
 
-/** The paper merges 30; each task costs read buffers and a mask, so a few hundred are served by the same code. */
-export const MAX_TASKS = 256;
+/**
+ * The paper merges 30; each task costs read buffers, open files and a mask, so a few hundred are served by the same code.
+ * Operators set how many (EMR_MAX_TASKS), up to the most that are tested.
+ */
+export const MAX_TASKS = { usual: 256, ceiling: 1024 } as const;
+/** `too_large` beyond what the operator has set. */
+export function requireTasks(count: number, limit: number): void {
+  if (count <= limit) return;
+  const facts = { tasks: count, limit, setting: 'EMR_MAX_TASKS' };
+  throw new EmrError('too_large', `There are ${count} tasks; the limit is ${limit} (EMR_MAX_TASKS).`, facts);
+}
+
 /** Of `include` and of `exclude`: families of tensors, of which a model has a few dozen. */
 export const MAX_PATTERNS = 256;
 
@@ -29,7 +40,7 @@ export const mergeRequest = z.strictObject({
   tasks: z
     .array(z.strictObject({ name, checkpoint: name }))
     .min(1)
-    .max(MAX_TASKS)
+    .max(MAX_TASKS.ceiling)
     .refine(...distinctNames)
     .meta({ uniqueItems: true })
     .describe('In the order in which their task vectors are summed; each has a name of its own.'),

@@ -7,7 +7,7 @@ import { EmrError } from '../errors.js';
 import type { WorkQueue } from '../queue/types.js';
 import { type MergePlan, planMerge } from './plan.js';
 import { statisticsOf } from './registry.js';
-import type { MergeRequest } from './request.js';
+import { type MergeRequest, requireTasks } from './request.js';
 
 export interface Submission {
   readonly fact: RequestFact;
@@ -30,12 +30,15 @@ export interface SubmitOptions {
   readonly checkpoints: CheckpointCatalog;
   readonly merges: MergeCatalog;
   readonly queue: WorkQueue;
+  /** Of one merge. */
+  readonly maxTasks: number;
   /** An accepted merge that could not be queued; the reconciler will do it. */
   readonly onQueueError: (error: unknown) => void;
 }
 
-export function createSubmitter({ checkpoints, merges, queue, onQueueError }: SubmitOptions): Submitter {
+export function createSubmitter({ checkpoints, merges, queue, maxTasks, onQueueError }: SubmitOptions): Submitter {
   const plan = async (namespace: string, request: MergeRequest): Promise<MergePlan> => {
+    requireTasks(request.tasks.length, maxTasks);
     const records = await loadRecords(checkpoints, namespace, request);
     const statistics = statisticsOf(request);
     const tasks = request.tasks.map(({ name, checkpoint }, t) => {

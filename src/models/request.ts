@@ -74,7 +74,7 @@ const adamerging = z.strictObject({
   tasks: z
     .array(z.strictObject({ name, checkpoint: name, dataset }))
     .min(1)
-    .max(MAX_TASKS)
+    .max(MAX_TASKS.ceiling)
     .refine(...distinctNames)
     .meta({ uniqueItems: true }),
   include: globs.optional().describe('As of a merge: what it would merge is weighed here, by the same rules.'),

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { FORMAT_LIMITS, type FormatLimit } from '../../src/checkpoint/limits.js';
 import type { ErrorCode } from '../../src/errors.js';
+import { MAX_TASKS } from '../../src/merge/request.js';
 import { singleFile } from '../helpers/model-files.js';
 import { f32, rawSafetensors, safetensorsFile } from '../helpers/safetensors-file.js';
 import { problemOf, type TestServer, testServer } from '../helpers/server.js';
@@ -91,11 +92,13 @@ const LOW_JSON = 1_000;
 const low = await testServer({
   EMR_FILE_ROOTS: root,
   EMR_MAX_JSON_BYTES: String(LOW_JSON),
+  EMR_MAX_TASKS: '2',
   ...Object.fromEntries(Object.values(CASES).map((one) => [FORMAT_LIMITS[one.limit].variable, String(one.low)])),
 });
 const high = await testServer({
   EMR_FILE_ROOTS: root,
   EMR_MAX_JSON_BYTES: String(5 * 2 ** 20),
+  EMR_MAX_TASKS: String(MAX_TASKS.ceiling),
   ...Object.fromEntries(Object.values(FORMAT_LIMITS).map(({ variable, usual }) => [variable, String(usual + 1)])),
 });
 after(async () => {
@@ -149,6 +152,29 @@ test('a body in JSON', async () => {
   const problem = await low.refuse('too_large', 413, 'POST', '/v1/merges', send(LOW_JSON + 1));
   assert.deepEqual([problem.limit, problem.setting], [LOW_JSON, 'EMR_MAX_JSON_BYTES']);
   await high.refuse('invalid_request', 400, 'POST', '/v1/merges', send(4 * 2 ** 20 + 1));
+});
+
+test('tasks of a merge', async () => {
+  const tasks = (count: number) => upTo(count).map((t) => ({ name: `t${t}`, checkpoint: 'many' }));
+  for (const server of [low, high]) await server.upload('many', singleFile([f32('w', [1, -2, 3.5])]));
+  assert.equal((await low.merge({ base: 'many', tasks: tasks(2) })).state, 'succeeded');
+  for (const path of ['/v1/merges', '/v1/merges/plan']) {
+    const problem = await low.refuse('too_large', 413, 'POST', path, { json: { base: 'many', tasks: tasks(3) } });
+    assert.deepEqual([problem.tasks, problem.limit, problem.setting], [3, 2, 'EMR_MAX_TASKS']);
+  }
+  const json = { base: 'many', tasks: tasks(MAX_TASKS.ceiling + 1) };
+  await high.refuse('invalid_request', 400, 'POST', '/v1/merges', { json });
+});
+
+test('as many tasks as can be set', async () => {
+  const one = f32('w', [0.25, -3, 8]);
+  await high.upload('zero', singleFile([f32('w', [0, 0, 0])]));
+  await high.upload('one', singleFile([one]));
+  const tasks = upTo(MAX_TASKS.ceiling).map((t) => ({ name: `t${t}`, checkpoint: 'one' }));
+  const { id, state, error } = await high.merge({ base: 'zero', tasks });
+  assert.equal(state, 'succeeded', JSON.stringify(error));
+  const last = await high.call('GET', `/v1/merges/${id}/tasks/${tasks.at(-1)!.name}/model.safetensors`);
+  assert.deepEqual(Buffer.from(await last.arrayBuffer()).subarray(-12), Buffer.from(one.data!));
 });
 
 test('what came in by a raised limit is merged and served, whatever the limit is later', async () => {
