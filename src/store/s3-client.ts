@@ -37,8 +37,12 @@ async function regionOrDefault(): Promise<string> {
 export function openBucket(config: S3Config): Bucket {
   const checksums = config.checksums === 'when_required' ? 'WHEN_REQUIRED' : 'WHEN_SUPPORTED';
   const agent = { keepAlive: true, maxSockets: MAX_SOCKETS };
+  let region: Promise<string> | undefined;
   const client = new S3Client({
-    region: regionOrDefault,
+    region: () => {
+      region ??= regionOrDefault(); // it is asked for several times a request
+      return region;
+    },
     maxAttempts: MAX_ATTEMPTS,
     requestChecksumCalculation: checksums,
     responseChecksumValidation: checksums,
