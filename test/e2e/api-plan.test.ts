@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
+import { MAX_TASKS } from '../../src/merge/request.js';
 import { family, integers, randomTensor, singleFile } from '../helpers/model-files.js';
 import { f32 } from '../helpers/safetensors-file.js';
 import { type Json, testServer } from '../helpers/server.js';
@@ -174,7 +175,10 @@ test('what does not fit the schema is refused, unknown fields too', async () => 
     { base: 'base', tasks, method: { type: 'emr', lambda: 1 } },
     { base: 'base', tasks, method: { type: 'task_arithmetic', lambda: '1' } },
     { base: 'base', tasks, method: 'emr' },
-    { base: 'base', tasks: Array.from({ length: 257 }, (_, i) => ({ name: `t${i}`, checkpoint: 'a' })) },
+    {
+      base: 'base',
+      tasks: Array.from({ length: MAX_TASKS.ceiling + 1 }, (_, i) => ({ name: `t${i}`, checkpoint: 'a' })),
+    },
   ];
   for (const json of wrong) {
     for (const path of ['/v1/merges/plan', '/v1/merges']) {

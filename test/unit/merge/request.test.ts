@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { mergeId, mergeRequest } from '../../../src/merge/request.js';
+import { MAX_TASKS, mergeId, mergeRequest } from '../../../src/merge/request.js';
 import { requestOf } from '../../helpers/services.js';
 
 const TASKS = [
@@ -44,7 +44,10 @@ test('requests are refused that name a task twice, have none, or carry what nobo
   assert.equal(refused({}), true);
   assert.equal(refused({ tasks: [TASKS[0], TASKS[0]] }), false);
   assert.equal(refused({ tasks: [] }), false);
-  assert.equal(refused({ tasks: Array.from({ length: 257 }, (_, t) => ({ name: `t${t}`, checkpoint: 'x' })) }), false);
+  assert.equal(
+    refused({ tasks: Array.from({ length: MAX_TASKS.ceiling + 1 }, (_, t) => ({ name: `t${t}`, checkpoint: 'x' })) }),
+    false,
+  );
   assert.equal(refused({ unknown: 1 }), false);
   assert.equal(refused({ method: { type: 'emr', lambda: 1 } }), false);
   assert.equal(refused({ method: { type: 'unknown' } }), false);
