@@ -3,6 +3,7 @@ import {
   CompleteMultipartUploadCommand,
   CreateMultipartUploadCommand,
   HeadObjectCommand,
+  ListPartsCommand,
   S3ServiceException,
 } from '@aws-sdk/client-s3';
 import { EmrError } from '../errors.js';
@@ -42,6 +43,20 @@ export async function completeUpload(
     if (found?.ContentLength !== bytes) throw error;
     return found.ETag ?? '';
   }
+}
+
+/**
+ * Why a part could not be sent. A server that knows no such upload may answer before it has the body, and close: what is
+ * seen here is then a broken connection, without the answer.
+ */
+export async function whyNotSent(bucket: Bucket, key: string, UploadId: string, error: unknown): Promise<EmrError> {
+  if (error instanceof S3ServiceException) return s3Error(error, key);
+  const command = new ListPartsCommand({ Bucket: bucket.name, Key: bucket.key(key), UploadId, MaxParts: 1 });
+  const gone = await bucket.client.send(command).then(
+    () => undefined,
+    (cause: unknown) => (cause instanceof S3ServiceException && cause.name === 'NoSuchUpload' ? cause : undefined),
+  );
+  return s3Error(gone ?? error, key);
 }
 
 /** Removes the parts of an upload that is given up; no error if it has ended already. */

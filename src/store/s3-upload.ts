@@ -3,7 +3,7 @@ import { PutObjectCommand, UploadPartCommand } from '@aws-sdk/client-s3';
 import { EmrError } from '../errors.js';
 import type { Bucket } from './s3-client.js';
 import { coded, s3Error } from './s3-errors.js';
-import { abortUpload, beginUpload, completeUpload, MAX_PARTS } from './s3-multipart.js';
+import { abortUpload, beginUpload, completeUpload, MAX_PARTS, whyNotSent } from './s3-multipart.js';
 import type { ObjectInfo } from './types.js';
 
 const MIB = 1 << 20;
@@ -100,7 +100,7 @@ export function createUpload(bucket: Bucket, key: string, buffers: PartBuffers):
       const output = await bucket.client.send(new UploadPartCommand(part), { abortSignal: stop.signal });
       etags[number - 1] = output.ETag ?? '';
     } catch (error) {
-      failure ??= s3Error(error, key);
+      failure ??= stopping ? s3Error(error, key) : await whyNotSent(bucket, key, id, error);
     }
     await saving;
     buffers.give(body); // only now: a repeated attempt sends it again
