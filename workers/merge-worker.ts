@@ -1,13 +1,12 @@
 /** Entry of a worker process: takes merges and jobs from Redis. Any number of them, on any number of machines. */
-import { constants, setPriority } from 'node:os';
 import closeWithGrace from 'close-with-grace';
 import { readConfig } from '../src/config.js';
 import { createLogger } from '../src/logger.js';
 import { createServices } from '../src/services.js';
 import { startWorker } from '../src/worker.js';
+import { lowerProcess } from './priority.js';
 
-// Merges take all the cores that they get, for minutes: beside an API on the same machine they wait for it, not it for them.
-setPriority(constants.priority.PRIORITY_BELOW_NORMAL);
+lowerProcess();
 
 const config = readConfig(process.env);
 if (config.redisUrl === undefined) {
