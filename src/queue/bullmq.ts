@@ -74,9 +74,9 @@ export function createBullQueue(options: BullQueueOptions): WorkQueue {
 
     status: (job) =>
       ask(async () => {
-        const found = await find(job);
-        const state = await found?.getState();
-        if (!found || (state !== 'active' && !WAITING.includes(state!))) return undefined;
+        // In one trip: whoever asks for the status of a merge waits for it.
+        const [found, state] = await Promise.all([find(job), queue.getJobState(jobKey(job))]);
+        if (!found || (state !== 'active' && !WAITING.includes(state))) return undefined;
         const progress = readProgress(found.progress);
         return {
           state: state === 'active' ? 'active' : 'waiting',
