@@ -1,4 +1,4 @@
-import { closeSync, constants, fstatSync, openSync, readSync, realpathSync, statfsSync } from 'node:fs';
+import { closeSync, constants, fstatSync, openSync, readSync, realpathSync, statfsSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { setImmediate as turn } from 'node:timers/promises';
 import { EmrError } from '../errors.js';
@@ -13,6 +13,11 @@ const LOCAL = new Set([0xef53, 0x58465342, 0x9123683e, 0xf2f52010, 0x2fc12fc1, 0
 /** Whether `root` lies on a disk of this machine. What is not known may be at the other end of a network. */
 export function isLocal(root: string): boolean {
   return LOCAL.has(statfsSync(root).type);
+}
+
+/** Whether there is nothing at `key`, looked at on this thread. What cannot be looked at (no permission, a bad disk) throws. */
+export function isAbsentHere(root: string, key: string): boolean {
+  return statSync(join(root, key), { throwIfNoEntry: false }) === undefined;
 }
 
 /** Some milliseconds of reading. */
@@ -31,11 +36,13 @@ export async function turnOfReading(): Promise<void> {
 }
 
 /**
- * Reads a small file at once, on this thread. On a local disk that takes some 50 µs, most of it for links on the way.
+ * Reads a small file at once, on this thread; undefined if there is none. On a local disk that takes some 50 µs, most of it for links on the way.
  * Node's pool has four threads for all file work: there the same read waits behind every sync and removal of the process,
  * 100 ms and more where uploads end.
  */
-export function readSmallHere(root: string, key: string, limit: number): Buffer {
+export function readSmallHere(root: string, key: string, limit: number): Buffer | undefined {
+  // Most facts about a merge that runs are not there yet, and an error takes ten times as long.
+  if (isAbsentHere(root, key)) return undefined;
   const path = mustBeInside(root, realpathSync.native(join(root, key)));
   const fd = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
   try {

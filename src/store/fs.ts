@@ -1,4 +1,4 @@
-import { constants, existsSync, fstatSync } from 'node:fs';
+import { constants, fstatSync } from 'node:fs';
 import { access, mkdir, open, readdir, realpath, rm, stat, unlink } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { EmrError } from '../errors.js';
@@ -7,7 +7,7 @@ import { fileInfo } from './fs-info.js';
 import { listFiles } from './fs-list.js';
 import { realInside, removeEmpty, syncDirectory } from './fs-paths.js';
 import { fileReader } from './fs-reader.js';
-import { isLocal, readSmallHere, turnOfReading } from './fs-small.js';
+import { isAbsentHere, isLocal, readSmallHere, turnOfReading } from './fs-small.js';
 import { openTemp } from './fs-temp.js';
 import { fileWriter, writeAll } from './fs-writer.js';
 import { checkDeletePrefix, checkKept, checkKey, checkPrefix } from './keys.js';
@@ -175,7 +175,7 @@ export function createFileStore({ root: given, readOnly = false, smallReads }: F
       try {
         const real = await realRoot();
         // Most that are asked for: the webhooks of a merge that has none.
-        if (looksHere(real) && !existsSync(join(real, prefix))) return;
+        if (looksHere(real) && isAbsentHere(real, prefix)) return;
         yield* listFiles(real, prefix, options.delimiter ?? false);
       } catch (error) {
         if (!isAbsent(error)) throw fsError(error, prefix);

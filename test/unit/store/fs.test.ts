@@ -217,6 +217,15 @@ test('errors of the file system have codes, and their paths stay in the cause', 
 });
 
 for (const smallReads of ['here', 'pool'] as const) {
+  test(`what cannot be looked at is an error, and not absent, ${smallReads}`, async () => {
+    await mkdir(root);
+    await symlink('loop', join(root, 'loop'));
+    const looking = createFileStore({ root, smallReads });
+    await refused('store_unavailable', () => looking.readSmall('loop/fact'));
+    await refused('store_unavailable', () => pages(looking, 'loop/', true));
+    assert.equal(await looking.readSmall('nothing/fact'), undefined);
+  });
+
   test(`a small file that comes and goes is read whole or is not there, ${smallReads}`, async () => {
     const comings = createFileStore({ root, smallReads });
     await comings.create('fact', BYTES);
