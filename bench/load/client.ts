@@ -21,6 +21,8 @@ export interface ClientCall {
   readonly body?: AsyncIterable<Uint8Array> | Uint8Array;
   /** The rate at which the answer is read. */
   readonly bytesPerSecond?: number;
+  /** When it was to be sent, of `performance.now()`: its latency counts from then; without, from when it is sent. */
+  readonly due?: number;
 }
 
 export interface Client {
@@ -31,11 +33,15 @@ export interface Client {
 
 const MAX_ERRORS_KEPT = 1000;
 
+const RAMP_MS = 5_000;
+/** When the `n`th of so many begins. All in one moment would measure that moment, and go on in step with one another. */
+export const rampOf = (n: number, clients: number): number => (n * RAMP_MS) / clients;
+
 export function createClient(url: string, tally: Tally): Client {
   const agent = new Agent({ keepAlive: true, maxSockets: 1 });
 
-  const exchange = async (path: string, { method = 'GET', headers = {}, body, bytesPerSecond }: ClientCall) => {
-    const started = performance.now();
+  const exchange = async (path: string, { method = 'GET', headers = {}, body, bytesPerSecond, due }: ClientCall) => {
+    const started = due ?? performance.now();
     const sending = request(url + path, { method, headers, agent });
     const answered = once(sending, 'response') as Promise<[IncomingMessage]>;
     answered.catch(() => {});

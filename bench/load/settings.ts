@@ -5,7 +5,7 @@ export interface LoadSettings {
   readonly url: string;
   readonly seconds: number;
   readonly pollers: number;
-  /** Between the answer to one question for a status and the next. */
+  /** Between one question of a client for a status and its next. */
   readonly pollMs: number;
   readonly uploaders: number;
   readonly downloaders: number;

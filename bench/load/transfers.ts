@@ -1,7 +1,8 @@
 /** A thread of clients that upload checkpoints, and of clients that download a rebuilt model range by range. */
+import { setTimeout as pause } from 'node:timers/promises';
 import { parentPort, workerData } from 'node:worker_threads';
 import { layoutSafetensors } from '../../src/checkpoint/safetensors-layout.js';
-import { createClient, newTally, paced } from './client.js';
+import { createClient, newTally, paced, rampOf } from './client.js';
 import type { LoadSettings } from './settings.js';
 
 const UPLOAD_BYTES = 8 * 2 ** 20;
@@ -29,6 +30,7 @@ async function* checkpoint(): AsyncGenerator<Uint8Array> {
 
 async function upload(n: number): Promise<void> {
   const client = createClient(url, uploads);
+  await pause(rampOf(n, uploaders));
   for (let round = 0; performance.now() < end; round += 1) {
     const name = `load-${n}-${round}`;
     const headers = { 'content-length': layout.bytes };
@@ -43,6 +45,7 @@ async function upload(n: number): Promise<void> {
 
 async function download(n: number): Promise<void> {
   const client = createClient(url, downloads);
+  await pause(rampOf(n, downloaders));
   for (let at = n * RANGE_BYTES; performance.now() < end; at += RANGE_BYTES) {
     const first = at % Math.max(1, modelFileBytes - RANGE_BYTES);
     const range = `bytes=${first}-${first + RANGE_BYTES - 1}`;
