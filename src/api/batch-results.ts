@@ -3,7 +3,7 @@ import type { BatchFact } from '../catalog/batches.js';
 import type { RequestFact } from '../catalog/merge-facts.js';
 import { bundlePaths } from '../merge/bundle.js';
 import { methodParams } from '../merge/registry.js';
-import { mean, stepsOf } from '../report-page/steps.js';
+import { lastStep, mean } from '../report-page/steps.js';
 import type { ReportData } from '../report-page/types.js';
 import type { Services } from '../services.js';
 import { csv } from './csv.js';
@@ -27,8 +27,14 @@ export const resultRow = z
     state: runState,
     evaluations: z.record(z.string(), evaluationRow).describe('By task.'),
     average_accuracy: z.number().optional().describe('Over all tasks, once all have been evaluated.'),
-    distance: z.number().optional().describe('L2 to the fine-tunes after the last step, mean over tasks.'),
-    cosine: z.number().optional().describe('Of the task vectors after the last step, mean over tasks.'),
+    distance: z
+      .number()
+      .optional()
+      .describe('L2 to the fine-tunes after the last step that the method takes, mean over tasks.'),
+    cosine: z
+      .number()
+      .optional()
+      .describe('Of the task vectors after the last step that the method takes, mean over tasks.'),
     bytes: z.int().optional().describe('Of all files of the merge.'),
     error: failureView.optional(),
   })
@@ -103,7 +109,7 @@ async function nearness({ models }: Parts, namespace: string, fact: RequestFact)
   // The reader uses its buffers again.
   for await (const chunk of file.read(0, file.bytes, Promise.resolve())) chunks.push(Buffer.from(chunk));
   const report = JSON.parse(Buffer.concat(chunks).toString('utf8')) as ReportData;
-  const last = Object.values(report.tasks).map((task) => stepsOf(task, report).at(-1)!);
+  const last = Object.values(report.tasks).map((task) => lastStep(task, report));
   return { distance: mean(last.map((step) => step.distance)), cosine: mean(last.map((step) => step.cosine)) };
 }
 

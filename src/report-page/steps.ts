@@ -19,6 +19,12 @@ export function chosenRescaler({ method }: ReportData): Rescaler {
   return 'rescaler' in method ? (method.rescaler.replace('-', '_') as Rescaler) : 'global';
 }
 
+/** How far the merge's own models go, unless a download asks for another step. */
+export const ownSteps = ({ method }: ReportData) => ('steps' in method ? method.steps : undefined) ?? 'rescale';
+
+/** What a reconstruction's last step leaves, as the page names it. */
+const AFTER = { elect: 'unified', mask: 'masked', rescale: 'rescaled' } as const;
+
 const isTensorScope = ({ method }: ReportData) => 'scope' in method && method.scope === 'tensor';
 
 /** Figures that both a task and a tensor have. */
@@ -74,14 +80,22 @@ export function stepsOf(task: TaskFigures, report: ReportData): Step[] {
   ];
 }
 
-/** Squared L2 of one tensor after the last step, rescaled by the tensor's own λ. */
-export function leftOver(tensor: TensorFigures, rescaler: Rescaler): number {
-  return hasSteps(tensor) ? tensor.distances.rescaled[rescaler] : tensor.distances.merged;
+/** What the merge's own model of a task is: the last of the steps that the merge's method takes. */
+export function lastStep(task: TaskFigures, report: ReportData): Step {
+  const steps = stepsOf(task, report);
+  return steps.find(({ name }) => name === AFTER[ownSteps(report)]) ?? steps.at(-1)!;
 }
 
-/** Distance of the last step, as a share of the task vector's length: 1 is as far as the base. */
+/** Squared L2 of one tensor after the merge's last step; where that is to rescale, by the tensor's own λ. */
+export function leftOver(tensor: TensorFigures, report: ReportData): number {
+  if (!hasSteps(tensor)) return tensor.distances.merged;
+  const { unified, masked, rescaled } = tensor.distances;
+  return { elect: unified, mask: masked, rescale: rescaled[chosenRescaler(report)] }[ownSteps(report)];
+}
+
+/** Distance after the merge's last step, as a share of the task vector's length: 1 is as far as the base. */
 export function relativeDistance(task: TaskFigures, report: ReportData): number {
-  const { distance } = stepsOf(task, report).at(-1)!;
+  const { distance } = lastStep(task, report);
   return task.tau_squared_norm === 0 ? 0 : distance / Math.sqrt(task.tau_squared_norm);
 }
 

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
+import type { ResultRow } from '../../src/api/batch-results.js';
 import type { MergeView } from '../../src/api/schemas/merge.js';
+import type { Steps } from '../../src/merge/rescalers.js';
 import { family, singleFile } from '../helpers/model-files.js';
 import { testServer } from '../helpers/server.js';
 import { until } from '../helpers/until.js';
@@ -8,9 +10,10 @@ import { until } from '../helpers/until.js';
 const server = await testServer();
 after(() => server.close());
 
-const models = family(1);
+const models = family(2);
 await server.upload('base', singleFile(models.base));
 await server.upload('ft', singleFile(models.tasks[0]!));
+await server.upload('other', singleFile(models.tasks[1]!));
 const tasks = [{ name: 't', checkpoint: 'ft' }];
 const good = ['zero', 'negative'].map((zero_sign) => ({
   name: `sign-${zero_sign}`,
@@ -76,6 +79,27 @@ test('the same merge twice in a batch is one merge', async () => {
   const merges = [good[1], good[1]];
   const batch = await server.expect(202, 'POST', '/v1/batches', { json: { merges } });
   assert.equal(new Set((batch.merges as MergeView[]).map((merge) => merge.id)).size, 1);
+});
+
+test('the results of an ablation tell its steps apart', async () => {
+  const template = { base: 'base', tasks: [...tasks, { name: 'o', checkpoint: 'other' }] };
+  const grid = { methods: [{ type: 'emr', steps: ['elect', 'mask', 'rescale'] }] };
+  const { id } = await server.expect(202, 'POST', '/v1/batches', { json: { template, grid } });
+  const rows = async () =>
+    (await server.expect(200, 'GET', `/v1/batches/${id}/results`)).items as unknown as ResultRow[];
+  await until('all have succeeded', async () => (await rows()).every(({ state }) => state === 'succeeded'));
+  const kinds = ['unified', 'masked', 'rescaled'] as const;
+  for (const [i, row] of (await rows()).entries()) {
+    const report = await server.expect(200, 'GET', `/v1/merges/${row.merge}/report`);
+    const of = (kind: 'distances' | 'cosine') =>
+      Object.values(report.tasks as Record<string, { distances: Steps; cosine: Steps }>).map((task) => {
+        const step = task[kind][kinds[i]!];
+        return typeof step === 'number' ? step : step.global;
+      });
+    assert.equal(row.distance, of('distances').reduce((sum, squared) => sum + Math.sqrt(squared), 0) / 2);
+    assert.equal(row.cosine, of('cosine').reduce((sum, one) => sum + one, 0) / 2);
+  }
+  assert.equal(new Set((await rows()).map(({ distance }) => distance)).size, 3);
 });
 
 test('an empty batch and an unknown one are refused', async () => {

@@ -1,8 +1,8 @@
 import { written } from '../format.js';
 import { MAX_LAYERS_DRAWN } from '../limits.js';
-import { chosenRescaler, isModulated, leftOver, type TaskFigures, type TensorFigures } from '../steps.js';
+import { chosenRescaler, isModulated, leftOver, ownSteps, type TaskFigures, type TensorFigures } from '../steps.js';
 import { groupTensors, type TensorGroup } from '../tensor-groups.js';
-import type { HeatFigure, PageInput, Section, Table } from '../types.js';
+import type { HeatFigure, PageInput, ReportData, Section, Table } from '../types.js';
 import { drawnTasks, RESCALER_LABELS } from './tasks.js';
 
 /** Layers by tasks: where in the model tasks agree, and where they do not. */
@@ -11,7 +11,6 @@ export function layerSection(input: PageInput): Section {
   const { tasks, notes } = drawnTasks(input);
   const names = Object.keys(Object.values(report.tasks)[0]!.tensors);
   const groups = groupTensors(names, MAX_LAYERS_DRAWN);
-  const rescaler = chosenRescaler(report);
   const modulated = isModulated(report);
 
   const map = (title: string, unit: HeatFigure['unit'], value: Value): HeatFigure => ({
@@ -28,19 +27,24 @@ export function layerSection(input: PageInput): Section {
     map(
       'Relative distance left',
       'number',
-      distanceLeft((one) => leftOver(one, rescaler)),
+      distanceLeft((one) => leftOver(one, report)),
     ),
   ];
   return {
     title: modulated ? 'Layers' : 'Layers of the merged model',
-    text: modulated
-      ? `The distance left is that after masking and rescaling by each tensor’s own λ (${RESCALER_LABELS[rescaler]}), as a share of the task vector’s length: 0 is the fine-tune itself, 1 as far from it as the base.`
-      : 'The distance left is a share of the task vector’s length: 0 is the fine-tune itself, 1 as far from it as the base.',
+    text: `The distance left is ${modulated ? `that ${afterSteps(report)}, as ` : ''}a share of the task vector’s length: 0 is the fine-tune itself, 1 as far from it as the base.`,
     figures,
     tables: figures.map(tableOf),
     notes: [...notes, ...(groups.length < names.length ? [groupNote(names.length, groups.length)] : [])],
   };
 }
+
+const afterSteps = (report: ReportData) =>
+  ({
+    elect: 'of the unified vector as it is',
+    mask: 'after masking',
+    rescale: `after masking and rescaling by each tensor’s own λ (${RESCALER_LABELS[chosenRescaler(report)]})`,
+  })[ownSteps(report)];
 
 const groupNote = (tensors: number, rows: number) =>
   `${tensors} tensors are put together to ${rows} rows by their names; a row’s figures count every element alike.`;

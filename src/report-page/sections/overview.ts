@@ -1,11 +1,19 @@
 import { bytes, number, percent } from '../format.js';
-import { isModulated, mean, stepsOf } from '../steps.js';
-import type { PageInput, Section, Tile } from '../types.js';
+import { isModulated, lastStep, mean, ownSteps, stepsOf } from '../steps.js';
+import type { PageInput, ReportData, Section, Tile } from '../types.js';
+
+const isMasked = (report: ReportData) => isModulated(report) && ownSteps(report) !== 'elect';
+
+/** An ablation also says how far its models go. */
+function nearness(report: ReportData): string {
+  const of = 'Of the task vectors, mean over tasks';
+  return { elect: `${of}, neither masked nor rescaled`, mask: `${of}, not rescaled`, rescale: of }[ownSteps(report)];
+}
 
 /** The figures that a reader looks for first. */
 export function tiles({ report, evaluations }: PageInput): Tile[] {
   const tasks = Object.values(report.tasks);
-  const last = tasks.map((task) => stepsOf(task, report).at(-1)!);
+  const last = tasks.map((task) => lastStep(task, report));
   const { bundle_bytes, checkpoints_bytes, ratio } = report.storage;
   const shown: Tile[] = [
     {
@@ -16,12 +24,12 @@ export function tiles({ report, evaluations }: PageInput): Tile[] {
     {
       label: 'Cosine to the fine-tune',
       value: number(mean(last.map(({ cosine }) => cosine))),
-      note: 'Of the task vectors, mean over tasks',
+      note: nearness(report),
     },
     {
       label: 'Sign conflicts',
       value: percent(mean(tasks.map((task) => task.sign_conflicts))),
-      note: isModulated(report) ? 'Before masking; none are left after it' : 'Mean over tasks',
+      note: isMasked(report) ? 'Before masking; none are left after it' : 'Mean over tasks',
     },
   ];
   if (isModulated(report)) {

@@ -1,7 +1,7 @@
 import { RESCALERS } from '../../merge/rescalers.js';
 import { count, number, percent } from '../format.js';
 import { MAX_TASKS_DRAWN } from '../limits.js';
-import { hasSteps, isModulated, relativeDistance, stepsOf, type TaskFigures } from '../steps.js';
+import { hasSteps, isModulated, lastStep, relativeDistance, stepsOf, type TaskFigures } from '../steps.js';
 import type { BarFigure, PageInput, Section, Table } from '../types.js';
 
 export const RESCALER_LABELS = { global: 'global', tensor_mean: 'tensor-mean', l2: 'l2' } as const;
@@ -70,7 +70,7 @@ function modulatedFigures(tasks: readonly Entry[], { report }: PageInput): BarFi
 }
 
 function mergedFigures(tasks: readonly Entry[], { report }: PageInput): BarFigure[] {
-  const merged = (task: TaskFigures) => stepsOf(task, report).at(-1)!;
+  const merged = (task: TaskFigures) => lastStep(task, report);
   return [
     bars('L2 distance to the fine-tune', 'number', ['base', 'merged'], tasks, (task) => [
       Math.sqrt(task.tau_squared_norm),
@@ -147,7 +147,7 @@ function mergedTables({ report }: PageInput): Table[] {
       caption: 'The merged model against each fine-tune',
       columns: ['Task', 'Fine-tune', 'Elements', 'Sign conflicts', 'L2, base', 'L2, merged', 'Merged / base', 'Cosine'],
       rows: Object.entries(report.tasks).map(([name, task]) => {
-        const { distance, cosine } = stepsOf(task, report).at(-1)!;
+        const { distance, cosine } = lastStep(task, report);
         return [
           name,
           task.checkpoint,

@@ -1,6 +1,6 @@
 import { count, number, percent } from '../format.js';
 import { MAX_TENSOR_ROWS, MIN_TENSOR_ROWS } from '../limits.js';
-import { chosenRescaler, hasSteps, isModulated, leftOver, type TaskFigures, type TensorFigures } from '../steps.js';
+import { hasSteps, isModulated, leftOver, type TaskFigures, type TensorFigures } from '../steps.js';
 import { inOrder } from '../tensor-groups.js';
 import type { PageInput, Section, Table } from '../types.js';
 
@@ -9,7 +9,7 @@ export function tensorSection({ report }: PageInput): Section {
   const tasks = Object.entries(report.tasks);
   const limit = Math.max(MIN_TENSOR_ROWS, Math.floor(MAX_TENSOR_ROWS / tasks.length));
   const modulated = isModulated(report);
-  const squared = (tensor: TensorFigures) => leftOver(tensor, chosenRescaler(report));
+  const squared = (tensor: TensorFigures) => leftOver(tensor, report);
   return {
     title: 'Tensors',
     text: modulated

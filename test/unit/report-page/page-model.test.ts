@@ -52,6 +52,30 @@ test('distances are roots, means are over tasks, and masks end conflicts', () =>
   ]);
 });
 
+test('the headline and the distance left are those of the last step that the method takes', () => {
+  const whole = input(1, ['w']);
+  const { report } = whole;
+  for (const [steps, cosine, left] of [
+    ['elect', '0.2500', 1.5],
+    ['mask', '0.5000', 1],
+    ['rescale', '0.7500', 0.5],
+  ] as const) {
+    const task = report.tasks['task-0']!;
+    const turned = { ...task, cosine: { unified: 0.25, masked: 0.5, rescaled: same(0.75) } } as TaskFigures;
+    const method = { ...report.method, steps } as ReportData['method'];
+    const page = { ...whole, report: { ...report, method, tasks: { 'task-0': turned } } };
+    const { tiles } = pageModel(page);
+    assert.equal(tiles.find(({ label }) => label === 'Cosine to the fine-tune')!.value, cosine);
+    const [, , distance] = sectionOf(page, 'Layers').figures as HeatFigure[];
+    assert.equal(distance!.values[0]![0], left);
+    assert.deepEqual(
+      sectionOf(page, 'Step by step').tables[0]!.rows.map(([name]) => name),
+      ['unified', 'masked', 'rescaled'],
+      'all steps can be downloaded, so all are shown',
+    );
+  }
+});
+
 test('a layer counts its tensors by their elements', () => {
   const names = ['a.0', 'a.1', ...Array.from({ length: MAX_LAYERS_DRAWN }, (_, i) => `b${i}`)];
   const { figures: maps, notes } = sectionOf(input(1, names), 'Layers');
