@@ -9,11 +9,13 @@ import type { Services } from '../services.js';
 import { csv } from './csv.js';
 import { viewMerge } from './merge-view.js';
 import { viewRun } from './run-view.js';
-import { failureView, runState } from './schemas/run.js';
+import { failureView, type RunState, runState } from './schemas/run.js';
 
 const evaluationRow = z.object({
   dataset: z.string(),
-  state: z.enum(['waiting', ...runState.options]).describe('`waiting`: until its merge has succeeded.'),
+  state: z
+    .enum(['waiting', ...runState.options])
+    .describe('`waiting`: until its merge has succeeded. If it failed or was cancelled, so has this.'),
   accuracy: z.number().optional(),
   loss: z.number().optional(),
   error: failureView.optional(),
@@ -63,7 +65,7 @@ async function rowOf(
   const { id, name, state, request, result, error } = await viewMerge(parts, namespace, fact);
   const evaluations: ResultRow['evaluations'] = {};
   for (const [task, dataset] of Object.entries(evaluate)) {
-    evaluations[task] = await evaluationOf(parts, namespace, id, { task, dataset });
+    evaluations[task] = await evaluationOf(parts, namespace, id, { task, dataset }, state);
   }
   const accuracies = Object.values(evaluations).map((one) => one.accuracy);
   const isWhole = accuracies.length > 0 && accuracies.every((accuracy) => accuracy !== undefined);
@@ -84,6 +86,7 @@ async function evaluationOf(
   namespace: string,
   merge: string,
   asked: { readonly task: string; readonly dataset: string },
+  stateOfMerge: RunState,
 ): Promise<ResultRow['evaluations'][string]> {
   const { task, dataset } = asked;
   const job = await followUp.jobOf(namespace, merge, asked);
@@ -98,9 +101,9 @@ async function evaluationOf(
     (one) => one.task === task && one.dataset === dataset && !one.rescaler && !one.scope && !one.steps,
   );
   const last = known.findLast((one) => one.job === job) ?? known.at(-1);
-  return last
-    ? { dataset, state: 'succeeded', accuracy: last.accuracy, loss: last.loss }
-    : { dataset, state: 'waiting' };
+  if (last) return { dataset, state: 'succeeded', accuracy: last.accuracy, loss: last.loss };
+  const isNever = stateOfMerge === 'failed' || stateOfMerge === 'cancelled';
+  return { dataset, state: isNever ? stateOfMerge : 'waiting' };
 }
 
 async function nearness({ models }: Parts, namespace: string, fact: RequestFact) {
@@ -121,7 +124,7 @@ export function resultsTable(rows: readonly ResultRow[], evaluate: Readonly<Reco
   const head = [
     ...['merge', 'name', 'state', 'method'],
     ...names,
-    ...tasks.map((task) => `accuracy:${task}`),
+    ...tasks.flatMap((task) => [`state:${task}`, `accuracy:${task}`]),
     ...['average_accuracy', 'distance', 'cosine', 'bytes', 'error'],
   ];
   return csv(
@@ -129,10 +132,16 @@ export function resultsTable(rows: readonly ResultRow[], evaluate: Readonly<Reco
     rows.map((row, i) => [
       ...[row.merge, row.name, row.state, row.method.type],
       ...names.map((name) => parameters[i]!.get(name)),
-      ...tasks.map((task) => row.evaluations[task]?.accuracy),
-      ...[row.average_accuracy, row.distance, row.cosine, row.bytes, row.error?.code],
+      ...tasks.flatMap((task) => [row.evaluations[task]?.state, row.evaluations[task]?.accuracy]),
+      ...[row.average_accuracy, row.distance, row.cosine, row.bytes, codesOf(row)],
     ]),
   );
+}
+
+/** Why the merge failed, or else its evaluations: each code once. */
+function codesOf({ error, evaluations }: ResultRow): string {
+  const errors = error ? [error] : Object.values(evaluations).flatMap((one) => one.error ?? []);
+  return [...new Set(errors.map(({ code }) => code))].join(' ');
 }
 
 /** `inner: {lambda: 1}` as `inner.lambda`. */
