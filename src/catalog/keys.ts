@@ -14,6 +14,7 @@ export const keys = {
   isOwn: (folder: string) => OWN_FOLDERS.test(folder),
   merges: (ns: string) => `${ns}/merges/`,
   merge: (ns: string, id: string) => `${ns}/merges/${id}/`,
+  mergeResult: (ns: string, id: string) => `${ns}/merges/${id}/result.json`,
   attempts: (ns: string, id: string) => `${ns}/merges/${id}/a/`,
   attempt: (ns: string, id: string, attempt: string) => `${ns}/merges/${id}/a/${attempt}/`,
   evaluations: (ns: string, id: string) => `${ns}/merges/${id}/evaluations/`,

@@ -2,8 +2,9 @@ import { EmrError } from '../errors.js';
 import { type MergeRequest, mergeId } from '../merge/request.js';
 import { MERGE_ID_PATTERN } from '../names.js';
 import type { Store } from '../store/types.js';
+import { createAttempts } from './attempts.js';
 import { writeFact } from './facts.js';
-import { keys, savedBelow } from './keys.js';
+import { keys } from './keys.js';
 import { type RequestFact, type ResultFact, requestFact, resultFact } from './merge-facts.js';
 import type { CheckpointRecord } from './records.js';
 import { type Acceptance, createRuns, hasEndedBadly, type Outcome as RunOutcome, type Runs } from './runs.js';
@@ -33,6 +34,8 @@ export interface MergeCatalog extends Omit<Runs<RequestFact, ResultFact>, 'open'
   get(namespace: string, idOrName: string): Promise<RequestFact>;
   /** The name that the merge was asked for with, as long as it has not moved to another. */
   nameOf(namespace: string, fact: RequestFact): Promise<string | undefined>;
+  /** Removes what attempts left that the merge, if it has ended, does not need: `fail` and `cancel` have done so. */
+  sweep(namespace: string, id: string): Promise<void>;
   /** Facts, name and artifacts. */
   delete(namespace: string, fact: RequestFact): Promise<void>;
 }
@@ -40,6 +43,7 @@ export interface MergeCatalog extends Omit<Runs<RequestFact, ResultFact>, 'open'
 export function createMergeCatalog(store: Store, now: () => number): MergeCatalog {
   const runs = createRuns({ store, now, folder: keys.merges, request: requestFact, result: resultFact });
   const { find, outcome } = runs;
+  const { sweep, confirm } = createAttempts(store, outcome);
 
   const aliasOf = async (ns: string, name: string): Promise<string | undefined> => {
     const bytes = await store.readSmall(keys.alias(ns, name));
@@ -66,25 +70,27 @@ export function createMergeCatalog(store: Store, now: () => number): MergeCatalo
     }
   };
 
-  /** Nobody goes on from where an attempt was interrupted once the merge has ended without a result. */
-  const removeSaved = async (ns: string, id: string): Promise<void> => {
-    for await (const { prefixes } of store.list(keys.attempts(ns, id), { delimiter: true })) {
-      for (const attempt of prefixes) await store.deletePrefix(savedBelow(attempt));
-    }
-  };
-
   const { open, remove, ...shared } = runs;
   return {
     ...shared,
 
+    sweep,
+
+    async succeed(ns, id, result) {
+      return (await runs.succeed(ns, id, result)) && confirm(ns, id, result);
+    },
+
+    // The fact first: from then on no attempt begins to commit.
     async fail(ns, id, error) {
-      await removeSaved(ns, id);
-      return runs.fail(ns, id, error);
+      const written = await runs.fail(ns, id, error);
+      await sweep(ns, id);
+      return written;
     },
 
     async cancel(ns, id) {
-      await removeSaved(ns, id);
-      return runs.cancel(ns, id);
+      const written = await runs.cancel(ns, id);
+      await sweep(ns, id);
+      return written;
     },
 
     async identify(ns, request, inputs) {

@@ -39,13 +39,8 @@ export function createMergeHandler(options: ExecuteOptions): JobHandler {
   return async ({ namespace, id }, context) => {
     const fact = await merges.find(namespace, id);
     if (fact === undefined) return;
-    const before = await merges.outcome(namespace, id);
-    if (before.state === 'succeeded') {
-      // Perhaps in a worker that died before it could remove what others had left.
-      const kept = keys.attempt(namespace, id, before.result.attempt);
-      await store.deletePrefix(keys.attempts(namespace, id), { keep: kept });
-    }
-    if (before.state !== 'open') return;
+    // Perhaps in a worker that died before it could remove what others had left.
+    if ((await merges.outcome(namespace, id)).state !== 'open') return merges.sweep(namespace, id);
 
     const attempt = `${options.now().toString(36)}-${randomBytes(4).toString('hex')}`;
     const prefix = keys.attempt(namespace, id, attempt);
@@ -63,11 +58,12 @@ export function createMergeHandler(options: ExecuteOptions): JobHandler {
       await store.deletePrefix(prefix, handedBack ? { keep: savedBelow(prefix) } : {});
     }
     // What attempts of workers that died left behind.
-    if (won) await store.deletePrefix(keys.attempts(namespace, id), { keep: prefix });
+    if (won) await merges.sweep(namespace, id);
     if (failure === undefined) return;
-    // Another attempt has ended the merge, and removed the files that this one was writing: there is nothing left to do.
+    // Someone else has ended the merge, and removed the files that this attempt was writing: there is nothing left to do.
     const outcome = await merges.outcome(namespace, id).catch(() => undefined);
-    if (outcome?.state === 'succeeded' && outcome.result.attempt !== attempt) return;
+    const isOwn = outcome?.state === 'succeeded' && outcome.result.attempt === attempt;
+    if (outcome && outcome.state !== 'open' && !isOwn) return;
     await endFailed(merges, { namespace, id }, context, failure);
   };
 }

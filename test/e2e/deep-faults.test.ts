@@ -188,8 +188,7 @@ for (const answer of ['lost', 'repeated'] as const) {
 
 test('a weight that is not finite fails the merge once, names where it is, and leaves nothing', async () => {
   await withMerge('non-finite', async (services) => {
-    const values = Array(70_001).fill(0.5);
-    values[66_000] = Number.NaN;
+    const values = Array(70_001).fill(0.5).fill(Number.NaN, 66_000, 66_001);
     await addCheckpoint(services, 'broken', folderOf([f32('w', values), f32('b', [1, 2, 3])]));
     const request = requestOf({ ...REQUEST, tasks: [...REQUEST.tasks, { name: 'three', checkpoint: 'broken' }] });
     const { fact } = await services.submitter.submit(NAMESPACE, request);
@@ -202,7 +201,7 @@ test('a weight that is not finite fails the merge once, names where it is, and l
   });
 });
 
-test('a checkpoint that was replaced since the merge was accepted fails it', async () => {
+test('a checkpoint that was replaced since fails the merge', async () => {
   await withMerge('replaced', async (services, id) => {
     await services.checkpoints.delete(NAMESPACE, 'tuned-2');
     await addCheckpoint(services, 'tuned-2', folderOf(TUNED(5)));
@@ -218,5 +217,34 @@ test('two workers that run one merge at the same time leave one whole attempt', 
     await services.store.create(`${NAMESPACE}/merges/${id}/a/died/unified.safetensors`, Buffer.from('half'));
     await Promise.all([attempt(services, id), attempt(services, id)]);
     await requireWhole(services, id);
+  });
+});
+
+for (const end of ['cancelled', 'error'] as const) {
+  test(`a merge that ended with ${end}.json has nothing of workers that died`, async () => {
+    await withMerge(`died-${end}`, async (services, id) => {
+      const died = `${NAMESPACE}/merges/${id}/a/died/unified.safetensors`;
+      const left = [`${end}.json`, 'request.json'];
+      await services.store.create(died, Buffer.from('half'));
+      await attempt(services, id, ({ key }, stop) => {
+        if (!key.endsWith('report.json')) return;
+        if (end === 'error') throw new EmrError('too_large', 'It is too large.');
+        stop.abort('cancelled');
+      });
+      assert.deepEqual(await leftovers(services, `died-${end}`, id), left);
+      // Its worker died before it had removed all, and the queue hands the merge out again.
+      await services.store.create(died, Buffer.from('half'));
+      await attempt(services, id);
+      assert.deepEqual(await leftovers(services, `died-${end}`, id), left);
+    });
+  });
+}
+
+test('an attempt that goes on after its merge was cancelled elsewhere leaves nothing, and the merge cancelled', async () => {
+  await withMerge('zombie', async (services, id) => {
+    await attempt(services, id, async ({ op, key }) => {
+      if (op === 'finish' && key.endsWith('report.json')) await services.merges.cancel(NAMESPACE, id);
+    });
+    assert.deepEqual(await leftovers(services, 'zombie', id), ['cancelled.json', 'request.json']);
   });
 });

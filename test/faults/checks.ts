@@ -48,10 +48,15 @@ const FACTS = new Set(['request.json', 'result.json']);
 
 /** Of every merge its facts and the artifacts of one attempt: no other attempt, no half of a file, no part of an upload. */
 export async function requireNothingElse(cluster: Cluster, expected: readonly Expected[]): Promise<void> {
+  await settle(async () => [...(await strangers(cluster, expected)), ...(await unfinished(cluster))]);
+}
+
+/** Of a merge that failed or was cancelled: whatever died meanwhile, no file of any attempt. */
+export async function requireNoArtifacts(cluster: Cluster, id: string): Promise<void> {
+  const below = `merges/${id}/a/`;
   await settle(async () => [
-    ...(await strangers(cluster, expected)),
-    ...(await unfinishedUploads(cluster)),
-    ...(cluster.kind === 'file' ? await filesBelow(cluster.folder) : []).filter((path) => path.includes('.tmp-')),
+    ...(await keys(cluster.store, `default/${below}`)),
+    ...(await unfinished(cluster)).filter((place) => place.includes(below)),
   ]);
 }
 
@@ -67,8 +72,8 @@ async function strangers({ store }: Cluster, expected: readonly Expected[]): Pro
   });
 }
 
-async function unfinishedUploads({ s3 }: Cluster): Promise<string[]> {
-  if (!s3) return [];
+async function unfinished({ s3, folder }: Cluster): Promise<string[]> {
+  if (!s3) return (await filesBelow(folder)).filter((path) => path.includes('.tmp-'));
   const { Uploads = [] } = await s3.server.client.send(new ListMultipartUploadsCommand({ Bucket: s3.bucket }));
   return Uploads.map(({ Key }) => `upload of ${Key}`);
 }

@@ -8,7 +8,7 @@ import { privateRedis } from '../helpers/redis.js';
 import { s3Server } from '../helpers/s3-server.js';
 import { STORE_KINDS, type StoreKind } from './cluster.js';
 import { type Fault, type FaultKind, faultKinds } from './faults.js';
-import { openStage, runTrial, type Stage } from './trial.js';
+import { openStage, runCancelTrial, runTrial, type Stage } from './trial.js';
 import { REQUESTS } from './workload.js';
 
 /** As short as the queue's clocks allow, so that dead workers are soon found. */
@@ -64,4 +64,8 @@ for (const kind of STORE_KINDS) {
       await runTrial(stages.get(kind)!, { seed: 0, store: kind, requests: MERGES, faults });
     });
   }
+  test(`${kind}: cancelled after its worker was killed`, async (t) => {
+    if (missing !== undefined) return t.skip(missing);
+    await runCancelTrial(stages.get(kind)!, REQUESTS.length - 1);
+  });
 }

@@ -2,7 +2,9 @@
 import assert from 'node:assert/strict';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { MergeBody } from '../helpers/api-client.js';
-import { hashesBelow, requireArtifacts, requireIdle, requireNothingElse } from './checks.js';
+import { keys } from '../helpers/stores.js';
+import { until } from '../helpers/until.js';
+import { hashesBelow, requireArtifacts, requireIdle, requireNoArtifacts, requireNothingElse } from './checks.js';
 import { type Cluster, type StoreKind, startCluster } from './cluster.js';
 import { ruleOf } from './faults.js';
 import type { Schedule } from './schedule.js';
@@ -67,6 +69,7 @@ export async function runTrial({ cluster, expected, checkpoints }: Stage, schedu
     assert.ok(allowed.includes(error!.code), `failed for ${JSON.stringify(error)}`);
     failed.push(error!.code);
     const { id, request } = merges[index]!;
+    await requireNoArtifacts(cluster, id);
     await accept(cluster, request);
     const again = await endOf(cluster, id);
     assert.equal(again.state, 'succeeded', `run again: ${JSON.stringify(again.error)}`);
@@ -78,6 +81,34 @@ export async function runTrial({ cluster, expected, checkpoints }: Stage, schedu
   for (const { id } of merges) await removeMerge(cluster.api, id);
   await requireNothingElse(cluster, []);
   return { failed, recoverySeconds };
+}
+
+/** False if the merge was too soon done; then it is as if it had not been asked for. */
+async function killWriting(cluster: Cluster, index: number): Promise<boolean> {
+  await accept(cluster, REQUESTS[index]!);
+  const written = () =>
+    keys(cluster.store, 'default/merges/').then((found) => found.find((key) => key.includes('/a/')));
+  const [, , id] = (await until('it is written', written)).split('/');
+  await Promise.all(cluster.workers.map((_worker, w) => cluster.killWorker(w)));
+  if ((await cluster.api.merge(id!)).state !== 'succeeded') return (await written()) !== undefined;
+  await cluster.revive();
+  await removeMerge(cluster.api, id!);
+  return false;
+}
+
+/** A merge whose worker was killed is cancelled, and then run as if it had never been. */
+export async function runCancelTrial({ cluster, expected }: Stage, index: number): Promise<void> {
+  const merge = expected[index]!;
+  await until('its worker is killed while it writes', () => killWriting(cluster, index), HANG_MS);
+  await cluster.api.post(`/v1/merges/${merge.id}/cancel`, {}, [200]);
+  assert.equal((await cluster.api.merge(merge.id)).state, 'cancelled');
+  await requireNoArtifacts(cluster, merge.id);
+  await cluster.revive();
+  await accept(cluster, REQUESTS[index]!);
+  assert.equal((await endOf(cluster, merge.id)).state, 'succeeded');
+  await requireArtifacts(cluster, merge);
+  await requireNothingElse(cluster, [merge]);
+  await removeMerge(cluster.api, merge.id);
 }
 
 async function accept({ api }: Cluster, request: object): Promise<void> {

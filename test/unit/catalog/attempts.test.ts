@@ -1,0 +1,90 @@
+import assert from 'node:assert/strict';
+import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { createMergeCatalog } from '../../../src/catalog/merges.js';
+import { createFileStore } from '../../../src/store/fs.js';
+import type { Store } from '../../../src/store/types.js';
+import { NAMESPACE, requestOf } from '../../helpers/services.js';
+import { keys } from '../../helpers/stores.js';
+import { temporaryFolder } from '../../helpers/temporary.js';
+
+const root = temporaryFolder('emr-attempts-');
+const store = createFileStore({ root });
+
+const record = (digest: string) => ({ name: digest, created_at: '', digest, files: [], tensors: [] });
+const inputs = { base: record('base'), tasks: [record('one')] };
+const artifacts = [{ path: 'model.safetensors', bytes: 5, sha256: '' }];
+const resultOf = (attempt: string) => ({ attempt, finished_at: '', seconds: 0, artifacts });
+
+/** A merge with a whole attempt, one that has saved, and one that had only begun to write. */
+async function withAttempts(over: Store, name: string) {
+  const merges = createMergeCatalog(over, Date.now);
+  const request = requestOf({ base: name, tasks: [{ name: 't', checkpoint: 'one' }] });
+  const { fact } = await merges.accept(NAMESPACE, request, inputs);
+  const prefix = `${NAMESPACE}/merges/${fact.id}/a/`;
+  await store.create(`${prefix}whole/model.safetensors`, Buffer.from('bytes'));
+  await store.create(`${prefix}died/saved/artifacts/model.safetensors`, Buffer.from('by'));
+  await store.openWriter(`${prefix}begun/model.safetensors`, 5);
+  const { id } = fact;
+  return {
+    merges,
+    id,
+    state: async () => (await merges.outcome(NAMESPACE, id)).state,
+    stored: async () => (await keys(store, prefix)).map((key) => key.slice(prefix.length)),
+    /** Also what is not an object yet. */
+    folders: () => readdir(join(root, prefix)).catch(() => []),
+  };
+}
+
+for (const end of ['fail', 'cancel'] as const) {
+  test(`${end} leaves nothing of any attempt`, async () => {
+    const { merges, id, folders } = await withAttempts(store, end);
+    assert.equal((await folders()).length, 3);
+    const ended = end === 'fail' ? merges.fail(NAMESPACE, id, new Error('no')) : merges.cancel(NAMESPACE, id);
+    assert.equal(await ended, true);
+    assert.deepEqual(await folders(), []);
+  });
+
+  test(`${end} after the result was written leaves the artifacts that it names`, async () => {
+    const { merges, id, state, folders, stored } = await withAttempts(store, `${end}-late`);
+    assert.equal(await merges.succeed(NAMESPACE, id, resultOf('whole')), true);
+    await (end === 'fail' ? merges.fail(NAMESPACE, id, new Error('no')) : merges.cancel(NAMESPACE, id));
+    assert.equal(await state(), 'succeeded');
+    assert.deepEqual(await stored(), ['whole/model.safetensors']);
+    assert.deepEqual(await folders(), ['whole']);
+  });
+}
+
+test('a sweep takes nothing of a merge that is open', async () => {
+  const { merges, id, folders } = await withAttempts(store, 'open');
+  await merges.sweep(NAMESPACE, id);
+  assert.equal((await folders()).length, 3);
+});
+
+/** The store, with something that happens when a merge has been found cancelled and its attempts are removed. */
+function removing(when: 'before' | 'after', happens: () => Promise<void>): Store {
+  return {
+    ...store,
+    async deletePrefix(prefix, options) {
+      if (when === 'before') await happens();
+      await store.deletePrefix(prefix, options);
+      if (when === 'after') await happens();
+    },
+  };
+}
+
+for (const when of ['before', 'after'] as const) {
+  test(`a result that is written ${when} the removal of its artifacts does not stay`, async () => {
+    let won: boolean | undefined;
+    const cancelling = removing(when, async () => {
+      won = await committing.merges.succeed(NAMESPACE, committing.id, resultOf('whole'));
+    });
+    const committing = await withAttempts(store, `race-${when}`);
+    const { cancel } = createMergeCatalog(cancelling, Date.now);
+    await cancel(NAMESPACE, committing.id);
+    assert.equal(won, when === 'before', 'who writes it first has found all of it');
+    assert.equal(await committing.state(), 'cancelled');
+    assert.deepEqual(await committing.folders(), []);
+  });
+}
