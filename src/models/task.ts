@@ -59,8 +59,8 @@ export interface GramTask extends Subset {
 
 export interface AdaMergingTask {
   readonly type: 'adamerging';
-  /** The merged tensors of the base. */
-  readonly base: readonly RawTensor[];
+  /** With its merged tensors alone. */
+  readonly base: Pick<ModelFiles, 'name' | 'tensors'>;
   readonly tasks: readonly { readonly name: string; readonly model: ModelFiles; readonly dataset: Dataset }[];
   readonly options: Pick<
     AdaMergingRequest,

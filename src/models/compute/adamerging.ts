@@ -63,7 +63,7 @@ export async function entropyProblem({ base, tasks, options }: AdaMergingTask): 
   const layerWise = options.granularity === 'layer';
   const merged = taskVectors(
     base,
-    tasks.map(({ model }) => model.tensors),
+    tasks.map(({ model }) => model),
     options.trimmed?.density,
   );
   const learners: Learner[] = [];
@@ -79,7 +79,7 @@ export async function entropyProblem({ base, tasks, options }: AdaMergingTask): 
   const place = (coefficients: Float64Array) => {
     merged.forEach((tensor, k) => {
       const values = combine(tensor, of(coefficients, k));
-      for (const { weights } of learners) setWeight(weights[k]!.variable, values);
+      for (const { weights, name } of learners) setWeight(weights[k]!, values, `the merged model of task ${name}`);
     });
   };
 

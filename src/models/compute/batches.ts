@@ -13,9 +13,9 @@ export interface Examples {
   readonly n: number;
   /** Bytes of one example, for progress. */
   readonly exampleBytes: number;
-  /** Examples first … end − 1, [end − first, …] in f32. The caller disposes it. */
+  /** Examples first … end − 1, [end − first, …] in f32; `dataset_invalid`. The caller disposes it. */
   slice(first: number, end: number): tf.Tensor;
-  /** The examples at these places, in this order. */
+  /** The same of the examples at these places, in this order. */
   pick(places: readonly number[]): tf.Tensor;
 }
 
@@ -39,24 +39,22 @@ export function examplesFor(model: RunnableModel, { name, x }: Dataset, batchSiz
   requireRoom(model, Math.min(n, batchSize));
   const size = elementCount(shape);
   const exampleBytes = size * DTYPE_BYTES[x.dtype];
-  const bytesOf = (first: number, end: number) => x.bytes.subarray(first * exampleBytes, end * exampleBytes);
-  return {
-    n,
-    exampleBytes,
-    slice(first, end) {
-      const values = new Float32Array((end - first) * size);
-      toFloats(bytesOf(first, end), x.dtype, values);
-      return tf.tensor(values, [end - first, ...shape]);
-    },
-    pick(places) {
-      const values = new Float32Array(places.length * size);
-      for (const [i, place] of places.entries()) {
-        toFloats(bytesOf(place, place + 1), x.dtype, values.subarray(i * size, (i + 1) * size));
-      }
-      return tf.tensor(values, [places.length, ...shape]);
-    },
+  const pick = (places: readonly number[]) => {
+    const values = new Float32Array(places.length * size);
+    for (const [i, place] of places.entries()) {
+      const example = values.subarray(i * size, (i + 1) * size);
+      toFloats(x.bytes.subarray(place * exampleBytes, (place + 1) * exampleBytes), x.dtype, example);
+      if (!example.every(Number.isFinite)) throw notFinite(name, place);
+    }
+    return tf.tensor(values, [places.length, ...shape]);
   };
+  return { n, exampleBytes, pick, slice: (first, end) => pick(range(first, end)) };
 }
+
+const range = (first: number, end: number) => Array.from({ length: end - first }, (_, i) => first + i);
+
+const notFinite = (dataset: string, index: number) =>
+  new EmrError('dataset_invalid', `Example ${index} of ${dataset} has NaN or infinity in x.`, { dataset, index });
 
 /** U8 as it is, without any scale. */
 function toFloats(bytes: Uint8Array, dtype: Dtype, target: Float32Array): void {

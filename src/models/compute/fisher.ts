@@ -1,4 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core';
+import { EmrError } from '../../errors.js';
 import type { FisherTask, RawTensor, StatisticsValues } from '../task.js';
 import { choose, examplesFor, labelsOf } from './batches.js';
 import { logsOf, notFinite } from './evaluate.js';
@@ -36,7 +37,7 @@ export async function fisher({ model: files, dataset, labels, samples, seed }: F
     report(examples.exampleBytes);
   }
   const values: StatisticsValues = { tensors: sums.length, n: chosen.length, labels };
-  return { values, tensors: model.weights.map((weight, w) => meanTensor(weight, sums[w]!, chosen.length)) };
+  return { values, tensors: model.weights.map((weight, w) => meanTensor(weight, sums[w]!, chosen.length, model.name)) };
 }
 
 /** The labels of one example, from the model's own distribution. */
@@ -78,7 +79,11 @@ export function gradientsOf(weights: readonly ModelWeight[], scalar: () => tf.Sc
   return gradients;
 }
 
-function meanTensor({ tensor, variable }: ModelWeight, sums: Float64Array, n: number): RawTensor {
+function meanTensor({ tensor, variable }: ModelWeight, sums: Float64Array, n: number, model: string): RawTensor {
   const values = Float32Array.from(sums, (sum) => sum / n);
+  if (!values.every(Number.isFinite)) {
+    const detail = `The squared gradients of ${tensor} in ${model} are NaN, infinite or beyond f32.`;
+    throw new EmrError('model_output', detail, { model, tensor });
+  }
   return { name: tensor, dtype: 'F32', shape: variable.shape as number[], bytes: new Uint8Array(values.buffer) };
 }

@@ -13,6 +13,8 @@ import { matchWeights } from './match-weights.js';
 export interface ModelWeight {
   readonly tensor: string;
   readonly variable: tfl.LayerVariable;
+  /** Of batch norm, stored: negative, it makes NaN. */
+  readonly isVariance: boolean;
 }
 
 /** A classifier with its weights, on the back end that is set. */
@@ -33,7 +35,8 @@ const LEAST_PROBABILITY = 1e-7;
 
 /**
  * Builds the model of a topology and gives it the checkpoint's weights. `model_invalid` if the topology cannot be built
- * or is no classifier, `model_mismatch` if a weight is missing, left over, or of another shape.
+ * or is no classifier, `model_mismatch` if a weight is missing, left over, or of another shape, `non_finite_weight`, and
+ * `model_output` for a negative variance.
  */
 export async function loadModel({ name, topology, tensors }: ModelFiles): Promise<RunnableModel> {
   const available = tensors.filter(({ dtype }) => isFloat(dtype)).reduce((n, { shape }) => n + elementCount(shape), 0);
@@ -41,17 +44,19 @@ export async function loadModel({ name, topology, tensors }: ModelFiles): Promis
     tfl.loadLayersModel({ load: async () => ({ modelTopology: topology }) }),
   );
   const { inputShape, classes } = requireClassifier(layers, name);
-  const weights = matchWeights(name, layers, tensors);
-  for (const { variable, tensor } of weights) {
-    setWeight(variable, floatsOf(tensor));
-  }
+  const variances = storedVariances(layers);
+  const weights = matchWeights(name, layers, tensors).map(({ variable, tensor }) => {
+    const weight = { variable, tensor: tensor.name, isVariance: variances.has(variable) };
+    setWeight(weight, floatsOf(tensor, name), name);
+    return weight;
+  });
   // What a topology says of training is not asked: statistics are of all weights.
   for (const layer of leafLayers(layers)) layer.trainable = true;
   const toLogs = outputsProbabilities(layers) ? logOfProbabilities : logSoftmax;
   return {
     name,
     layers,
-    weights: weights.map(({ variable, tensor }) => ({ variable, tensor: tensor.name })),
+    weights,
     inputShape,
     classes,
     logProbabilities: (x) => tf.tidy(() => toLogs(layers.apply(x, { training: false }) as tf.Tensor2D)),
@@ -64,18 +69,39 @@ export function leafLayers(container: tfl.LayersModel): tfl.layers.Layer[] {
   return container.layers.flatMap((layer) => ('layers' in layer ? leafLayers(layer as tfl.LayersModel) : [layer]));
 }
 
-/** Gives a weight other values. */
-export function setWeight(variable: tfl.LayerVariable, values: Float32Array): void {
+function storedVariances(layers: tfl.LayersModel): Set<tfl.LayerVariable> {
+  const norms = leafLayers(layers).filter((layer) => layer.getClassName() === 'BatchNormalization');
+  const weights = norms.flatMap((layer) => layer.weights);
+  return new Set(weights.filter(({ originalName }) => originalName.endsWith('/moving_variance')));
+}
+
+/**
+ * Gives a weight other values; `model_output` for those that make NaN, which not every activation of every back end
+ * hands on: the ReLU of WebAssembly makes it 0.
+ */
+export function setWeight({ variable, tensor: name, isVariance }: ModelWeight, values: Float32Array, model: string) {
+  const index = values.findIndex((value) => !Number.isFinite(value) || (isVariance && value < 0));
+  if (index >= 0) {
+    const detail = `${name} of ${model} is ${values[index]} at flat index ${index}: the model's numbers are NaN or infinite.`;
+    throw new EmrError('model_output', detail, { model, tensor: name, index });
+  }
   const tensor = tf.tensor(values, variable.shape as number[]);
   variable.write(tensor);
   tensor.dispose();
 }
 
-/** The elements of a float tensor as f32. */
-export function floatsOf({ dtype, shape, bytes }: Omit<RawTensor, 'name'>): Float32Array<ArrayBuffer> {
+/** The elements of a float tensor as f32; `non_finite_weight`. */
+export function floatsOf({ name, dtype, shape, bytes }: RawTensor, checkpoint: string): Float32Array<ArrayBuffer> {
   const values = new Float32Array(elementCount(shape));
   decode(bytes, dtype as FloatDtype, values);
-  return values;
+  const index = values.findIndex((value) => !Number.isFinite(value));
+  if (index === -1) return values;
+  const where = `${name} at flat index ${index} of checkpoint ${checkpoint}`;
+  throw new EmrError('non_finite_weight', `A weight is NaN, infinite or beyond f32. It is ${where}.`, {
+    checkpoint,
+    tensor: name,
+    index,
+  });
 }
 
 /** The method that every layer makes its weights by, which is not public. */

@@ -9,7 +9,7 @@ import {
   UPPER_BINS,
 } from '../../kernels/rules/trim.js';
 import { rankOf } from '../../merge/stages.js';
-import type { RawTensor } from '../task.js';
+import type { AdaMergingTask, ModelFiles } from '../task.js';
 import { floatsOf } from './model.js';
 
 /** One tensor of the models that are merged: the base's weights, and the task vector of every task. */
@@ -19,16 +19,21 @@ export interface MergedTensor {
   readonly vectors: readonly Float32Array[];
 }
 
-/** W − W_pre in f32 of every task, for each tensor of the base; with a density, trimmed and elected as by TIES. */
+/**
+ * W − W_pre in f32 of every task, for each tensor of the base; with a density, trimmed and elected as by TIES.
+ * `non_finite_weight`.
+ */
 export function taskVectors(
-  base: readonly RawTensor[],
-  tasks: readonly (readonly RawTensor[])[],
+  base: AdaMergingTask['base'],
+  tasks: readonly ModelFiles[],
   density: number | undefined,
 ): MergedTensor[] {
-  const found = tasks.map((tensors) => new Map(tensors.map((tensor) => [tensor.name, tensor])));
-  const merged = base.map((tensor) => {
-    const values = floatsOf(tensor);
-    const vectors = found.map((task) => floatsOf(task.get(tensor.name)!).map((weight, i) => weight - values[i]!));
+  const found = tasks.map(({ name, tensors }) => ({ name, tensors: new Map(tensors.map((one) => [one.name, one])) }));
+  const merged = base.tensors.map((tensor) => {
+    const values = floatsOf(tensor, base.name);
+    const vectors = found.map(({ name, tensors }) =>
+      floatsOf(tensors.get(tensor.name)!, name).map((weight, i) => weight - values[i]!),
+    );
     return { name: tensor.name, base: values, vectors };
   });
   if (density === undefined) return merged;

@@ -52,11 +52,14 @@ export const adaMergingJob: JobType<AdaMergingRequest> = {
     }
     return {
       type: 'adamerging',
-      base: await inputs.tensors(
-        base,
-        merged.map((tensor) => tensor.base),
-        signal,
-      ),
+      base: {
+        name: base.name,
+        tensors: await inputs.tensors(
+          base,
+          merged.map((tensor) => tensor.base),
+          signal,
+        ),
+      },
       tasks,
       options: { granularity, trimmed, steps, learning_rate, initial, batch_size, seed },
     };

@@ -30,11 +30,11 @@ async function problemOf(options: Partial<AdaMergingTask['options']>): Promise<E
       return { name: task.name, model, dataset: { name: 'data', x: raw } };
     }),
   );
-  const base = tensorsOf(await digitsFolder('base')).filter(({ name }) => !name.startsWith('head.'));
+  const tensors = tensorsOf(await digitsFolder('base')).filter(({ name }) => !name.startsWith('head.'));
   const defaults = { granularity: 'task', trimmed: undefined, steps: 1, learning_rate: 1e-3, initial: 0.3 } as const;
   return entropyProblem({
     type: 'adamerging',
-    base,
+    base: { name: 'base', tensors },
     tasks,
     options: { ...defaults, batch_size: EXAMPLES, seed: 0, ...options },
   });
