@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { EmrError } from '../errors.js';
+import { explained, type Issue } from '../issues.js';
 import { METHOD_TYPES, methodParams } from './registry.js';
 import { type MergeRequest, mergeRequest } from './request.js';
 
@@ -62,7 +63,7 @@ export function expandSweep(template: SweepTemplate, grid: SweepGrid): MergeRequ
     const name = shared.name === undefined ? {} : { name: `${shared.name}-${index + 1}` };
     const parsed = mergeRequest.safeParse({ ...shared, ...name, method: params });
     if (parsed.success) return [parsed.data];
-    for (const { path, message } of parsed.error.issues) {
+    for (const { path, message } of explained(parsed.error.issues as Issue[])) {
       if (issues.length === MAX_ISSUES) break;
       issues.push({ index, ...shortMethod(params), path: path.join('.'), message: message.slice(0, MAX_ISSUE_TEXT) });
     }

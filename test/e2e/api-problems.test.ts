@@ -104,3 +104,32 @@ test('metrics count requests by route, never by address', async () => {
   assert.match(text, /emr_queue_merges\{state="active"\} 0/);
   assert.ok(!text.includes('some-name'));
 });
+
+test('a refusal names what is wrong in a request that has several forms', async () => {
+  const tasks = [{ name: 'x', checkpoint: 'ft' }];
+  const template = { base: 'base', tasks };
+  const grid = { methods: [{ type: 'emr' }] };
+  const merge = (method: Json) => ({ base: 'base', tasks, method });
+  const evaluate = (model: unknown) => ({ type: 'evaluate', model, dataset: 'data' });
+  const cases: [path: string, json: Json, issue: string, message: RegExp][] = [
+    ['batches', { template, grid: { methods: [{ type: 'tiess' }] } }, 'grid.methods.0.type', /"ties"/],
+    ['batches', { merges: [merge({ type: 'tiess' })] }, 'merges.0.method.type', /'ties'/],
+    ['batches', { merges: [merge({ type: 'ties', density: 2 })] }, 'merges.0.method.density', /<=1/],
+    ['batches', { template: { tasks }, grid }, 'template.base', /string/],
+    ['batches', { template: { base: 'base', task: tasks }, grid }, 'template.tasks', /array/],
+    ['batches', { template }, 'grid', /object/],
+    ['batches', { template, grid, merges: [merge({ type: 'emr' })] }, '', /merges/],
+    ['batches', {}, 'merges', /array/],
+    ['jobs', evaluate({ merge: 'm' }), 'model.task', /string/],
+    ['jobs', evaluate({ merge: 'm', task: 't', steps: 'masked' }), 'model.steps', /"mask"/],
+    ['jobs', evaluate({ checkpoint: 7 }), 'model.checkpoint', /string/],
+    ['merges', merge({ type: 'adamerging', coefficients: { x: { w: 'a' } } }), 'method.coefficients.x.w', /number/],
+  ];
+  for (const [resource, json, path, message] of cases) {
+    const { detail, issues } = await server.refuse('invalid_request', 400, 'POST', `/v1/${resource}`, { json });
+    const [first] = issues as { path: string; message: string }[];
+    assert.equal(first!.path, path, JSON.stringify(issues));
+    assert.match(first!.message, message);
+    assert.equal(detail, `body${path && `.${path}`}: ${first!.message}`);
+  }
+});

@@ -1,9 +1,10 @@
 import { STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
-import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
+import type { FastifyError, FastifyReply, FastifyRequest, FastifySchemaValidationError } from 'fastify';
 import fp from 'fastify-plugin';
 import { hasZodFastifySchemaValidationErrors } from 'fastify-type-provider-zod';
 import { EmrError, ERRORS, type ErrorCode, toEmrError } from '../../errors.js';
+import { explained, type Issue } from '../../issues.js';
 import { SECURITY_HEADERS } from './security-headers.js';
 
 /** Fastify's own refusals, by the code of ours that they mean. */
@@ -49,14 +50,24 @@ export function problemOf(error: EmrError): Record<string, unknown> {
   };
 }
 
+/** What zod said, as it was before the framework's own form of it. */
+const issueOf = ({ keyword, instancePath, message = 'not valid', params }: FastifySchemaValidationError): Issue => ({
+  code: keyword,
+  path: instancePath === '/' ? [] : instancePath.split('/').slice(1),
+  message,
+  ...(params as Pick<Issue, 'errors' | 'keys'>),
+});
+
 function codedError(error: FastifyError, request: FastifyRequest): EmrError {
   if (error instanceof EmrError) return error;
   if (hasZodFastifySchemaValidationErrors(error)) {
     // An issue may repeat what was sent, and there may be one for each thing that was sent.
-    const issues = error.validation.slice(0, MAX_ISSUES).map((issue) => ({
-      path: issue.instancePath.replace(/^\//, '').replaceAll('/', '.').slice(0, MAX_ISSUE_TEXT),
-      message: issue.message?.slice(0, MAX_ISSUE_TEXT),
-    }));
+    const issues = explained(error.validation.map(issueOf))
+      .slice(0, MAX_ISSUES)
+      .map(({ path, message }) => ({
+        path: path.join('.').slice(0, MAX_ISSUE_TEXT),
+        message: message.slice(0, MAX_ISSUE_TEXT),
+      }));
     const where = `${error.validationContext}${issues[0]?.path ? `.${issues[0].path}` : ''}`;
     return new EmrError('invalid_request', `${where}: ${issues[0]?.message ?? 'not valid'}`, { issues });
   }
