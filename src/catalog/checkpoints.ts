@@ -3,7 +3,7 @@ import { EmrError } from '../errors.js';
 import type { Store } from '../store/types.js';
 import { readFact } from './facts.js';
 import { keys } from './keys.js';
-import { type CheckpointRecord, checkpointRecord } from './records.js';
+import { type CheckpointFile, type CheckpointRecord, checkpointRecord } from './records.js';
 
 /** The record of a large model is megabytes of JSON, and every download looks at its base's. */
 const CACHED_RECORDS = 64;
@@ -74,6 +74,11 @@ export function createCheckpointCatalog(store: Store): CheckpointCatalog {
       // there before: the next checkpoint of this name may be on its way already.
       await store.delete(keys.checkpointRecord(namespace, name));
       for (const prefix of uploads) await store.deletePrefix(prefix);
+      // These files may have been made a checkpoint of meanwhile.
+      const late = await find(namespace, name);
+      const isGone = ({ location }: CheckpointFile) =>
+        location.in === 'store' && uploads.some((prefix) => location.key.startsWith(prefix));
+      if (late?.files.some(isGone)) await store.delete(keys.checkpointRecord(namespace, name));
     },
   };
 }

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { checkpointDigest } from '../checkpoint/digest.js';
 import { beyond, type FormatLimits } from '../checkpoint/limits.js';
+import { mapBounded } from '../checkpoint/map-bounded.js';
 import { readCheckpointFiles } from '../checkpoint/sharded.js';
 import type { TensorInfo } from '../checkpoint/types.js';
 import { isFloat } from '../dtype.js';
@@ -15,12 +16,18 @@ import type { Sources } from './sources.js';
 
 export type IngestFile = CheckpointFile;
 
+/** Over S3 each is a request of milliseconds. */
+const STATS_AT_ONCE = 16;
+
 export interface Ingest {
   /** `name_taken` if there is a checkpoint of this name. */
   requireFree(namespace: string, name: string): Promise<void>;
   /** `too_large` if one checkpoint may not have so many files. */
   requireFiles(count: number): void;
-  /** Checks the files as a checkpoint and records it; its first commit gets the name. */
+  /**
+   * Checks the files as a checkpoint and records it; its first commit gets the name. `upload_incomplete` if somebody deleted
+   * uploaded files meanwhile.
+   */
   commit(namespace: string, name: string, files: IngestFile[], from?: Origin): Promise<CheckpointRecord>;
 }
 
@@ -71,8 +78,13 @@ export function createIngest({ store, sources, checkpoints, limits, now }: Inges
         tensors: await hashIntegerTensors(tensors, (file) => sources.open(byName.get(file)!)),
         ...(index ? { index } : {}),
       };
-      if (!(await writeFact(store, keys.checkpointRecord(namespace, name), record))) throw taken(name);
-      return record;
+      const recordKey = keys.checkpointRecord(namespace, name);
+      if (!(await writeFact(store, recordKey, record))) throw taken(name);
+      // Whoever deletes the checkpoint looks for a record after the files: one of the two finds that they are gone.
+      const gone = await findGone(store, files);
+      if (gone === undefined) return record;
+      await store.delete(recordKey);
+      throw new EmrError('upload_incomplete', `${gone} was deleted meanwhile: upload the files again.`, { file: gone });
     },
   };
 }
@@ -106,6 +118,13 @@ async function hashIntegerTensors(
     const sha256 = hashed.get(tensor);
     return { ...tensor, shape: [...tensor.shape], ...(sha256 ? { sha256 } : {}) };
   });
+}
+
+/** The name of an uploaded file that is not there. */
+async function findGone(store: Store, files: readonly IngestFile[]): Promise<string | undefined> {
+  const uploaded = files.filter(({ location }) => location.in === 'store' && keys.isUploaded(location.key));
+  const found = await mapBounded(uploaded, STATS_AT_ONCE, ({ location }) => store.stat(location.key));
+  return uploaded.find((_file, n) => found[n] === undefined)?.name;
 }
 
 function taken(name: string): EmrError {
