@@ -22,6 +22,7 @@ export const ERRORS = {
   upload_incomplete: { status: 400, retry: true, title: 'The upload ended before it was whole' },
   // Checkpoints
   unknown_checkpoint: { status: 404, retry: false, title: 'There is no checkpoint of this name' },
+  being_deleted: { status: 409, retry: true, title: 'What is asked for is being deleted' },
   name_taken: { status: 409, retry: false, title: 'The name is taken' },
   checkpoint_in_use: { status: 409, retry: false, title: 'The checkpoint is in use by a merge or job' },
   checkpoint_changed: { status: 409, retry: false, title: 'The checkpoint is no longer the one that was merged' },

@@ -62,9 +62,9 @@ function startRuns(services: Services, logger: Logger): Promise<QueueWorker> {
     },
     {
       concurrency: 1,
-      onExhausted: async ({ kind, namespace, id }, error) => {
+      onExhausted: async ({ kind, namespace, id, opening }, error) => {
         logger.error({ err: error, [kind]: id }, `${kind} failed for good`);
-        await work[kind as RunKind].runs.fail(namespace, id, error);
+        await work[kind as RunKind].runs.fail(namespace, id, error, opening);
         if (kind === 'merge') await tell(namespace, id);
       },
     },

@@ -25,7 +25,7 @@ export async function viewRun<Result>(
     return { attempts: 0, state: 'failed', error: { ...facts, ...error } };
   }
   // A queue that does not answer knows nothing: the run is accepted all the same, and waits.
-  const status = await queue.status(job).catch(() => undefined);
+  const status = await queue.status({ ...job, opening: outcome.opening }).catch(() => undefined);
   const attempts = status?.attempts ?? 0;
   if (status?.state !== 'active') return { attempts, state: 'queued' };
   return { attempts, state: 'running', ...(status.progress ? { progress: withEstimates(status.progress) } : {}) };

@@ -81,14 +81,14 @@ export function createMergeCatalog(store: Store, now: () => number): MergeCatalo
     },
 
     // The fact first: from then on no attempt begins to commit.
-    async fail(ns, id, error) {
-      const written = await runs.fail(ns, id, error);
+    async fail(ns, id, error, opening) {
+      const written = await runs.fail(ns, id, error, opening);
       await sweep(ns, id);
       return written;
     },
 
-    async cancel(ns, id) {
-      const written = await runs.cancel(ns, id);
+    async cancel(ns, id, opening) {
+      const written = await runs.cancel(ns, id, opening);
       await sweep(ns, id);
       return written;
     },
@@ -118,10 +118,11 @@ export function createMergeCatalog(store: Store, now: () => number): MergeCatalo
     },
 
     async delete(ns, { id, request }) {
-      await remove(ns, id);
+      // The name first: after it the same merge may be asked for again, and have it.
       if (request.name !== undefined && (await aliasOf(ns, request.name)) === id) {
         await store.delete(keys.alias(ns, request.name));
       }
+      await remove(ns, id);
     },
   };
 }

@@ -11,3 +11,5 @@ export const errorFact = z.object({
 export type ErrorFact = z.output<typeof errorFact>;
 
 export const cancelledFact = z.object({ cancelled_at: z.string() });
+
+export const removingFact = z.object({ removing_at: z.string() });

@@ -1,16 +1,25 @@
 import type { z } from 'zod';
 import { toEmrError } from '../errors.js';
-import type { JobContext } from '../queue/types.js';
+import type { Job, JobContext } from '../queue/types.js';
 import type { Store } from '../store/types.js';
 import { readFact, writeFact } from './facts.js';
+import { createOpenings } from './openings.js';
+import { beingDeleted, createRemovals } from './removals.js';
 import { cancelledFact, type ErrorFact, errorFact } from './run-facts.js';
 
 /** What the store says of a run: how it ended, or that it has not. Whether it waits or runs, the queue knows. */
-export type Outcome<Result> =
+export type Outcome<Result> = {
+  /**
+   * How often the run has been asked for again after it had failed or was cancelled: 0 for a new one. Each opening ends by
+   * facts of its own, so that a worker or a cancel of an earlier one, however late, does not end this.
+   */
+  readonly opening: number;
+} & (
   | { readonly state: 'succeeded'; readonly result: Result }
   | { readonly state: 'failed'; readonly error: ErrorFact }
   | { readonly state: 'cancelled'; readonly cancelled_at: string }
-  | { readonly state: 'open' };
+  | { readonly state: 'open' }
+);
 
 /** The part of a request's fact that is the same whatever is run. */
 export interface RunFact {
@@ -33,10 +42,10 @@ export interface Runs<Fact extends RunFact, Result> {
   outcome(namespace: string, id: string): Promise<Outcome<Result>>;
   /** Every one, in no order. */
   all(namespace: string): AsyncIterable<Fact>;
-  /** Each ends the run unless it has ended: of racing calls for one fact, one writes it. */
+  /** Each ends the run unless it has ended: of racing calls for one fact, one writes it. A success ends every opening. */
   succeed(namespace: string, id: string, result: Result): Promise<boolean>;
-  fail(namespace: string, id: string, error: unknown): Promise<boolean>;
-  cancel(namespace: string, id: string): Promise<boolean>;
+  fail(namespace: string, id: string, error: unknown, opening?: number): Promise<boolean>;
+  cancel(namespace: string, id: string, opening?: number): Promise<boolean>;
   /** Facts, and whatever else lies below them. */
   remove(namespace: string, id: string): Promise<void>;
 }
@@ -59,21 +68,31 @@ export function createRuns<F extends z.ZodType<RunFact>, R extends z.ZodType>({
   folder,
   ...schemas
 }: RunsOptions<F, R>): Runs<z.output<F>, z.output<R>> {
+  const openings = createOpenings({ store, now, folder });
+  const removals = createRemovals({ store, now, folder });
   const timestamp = () => new Date(now()).toISOString();
-  const keyOf = (ns: string, id: string, fact: 'request' | 'result' | 'error' | 'cancelled') =>
-    `${folder(ns)}${id}/${fact}.json`;
+  const keyOf = (ns: string, id: string, fact: 'request' | 'result') => `${folder(ns)}${id}/${fact}.json`;
+  const endOf = (ns: string, id: string, fact: 'error' | 'cancelled', opening: number) =>
+    `${folder(ns)}${id}/${fact}${opening === 0 ? '' : `-${opening}`}.json`;
   const find = (ns: string, id: string) => readFact(store, keyOf(ns, id, 'request'), schemas.request);
 
-  const outcome = async (ns: string, id: string): Promise<Outcome<z.output<R>>> => {
-    // In this order: a result is whole and useful whatever else was written in the same moment.
-    const [result, error, cancelled] = await Promise.all([
-      readFact(store, keyOf(ns, id, 'result'), schemas.result),
-      readFact(store, keyOf(ns, id, 'error'), errorFact),
-      readFact(store, keyOf(ns, id, 'cancelled'), cancelledFact),
+  const endsOf = (ns: string, id: string, opening: number) =>
+    Promise.all([
+      readFact(store, endOf(ns, id, 'error', opening), errorFact),
+      readFact(store, endOf(ns, id, 'cancelled', opening), cancelledFact),
     ]);
-    if (result !== undefined) return { state: 'succeeded', result };
-    if (error) return { state: 'failed', error };
-    return cancelled ? { state: 'cancelled', ...cancelled } : { state: 'open' };
+
+  const outcome = async (ns: string, id: string): Promise<Outcome<z.output<R>>> => {
+    const [opening, result, first] = await Promise.all([
+      openings.current(ns, id),
+      readFact(store, keyOf(ns, id, 'result'), schemas.result),
+      endsOf(ns, id, 0), // of nearly every run the only opening
+    ]);
+    // In this order: a result is whole and useful whatever else was written in the same moment.
+    if (result !== undefined) return { opening, state: 'succeeded', result };
+    const [error, cancelled] = opening === 0 ? first : await endsOf(ns, id, opening);
+    if (error) return { opening, state: 'failed', error };
+    return cancelled ? { opening, state: 'cancelled', ...cancelled } : { opening, state: 'open' };
   };
 
   return {
@@ -82,14 +101,19 @@ export function createRuns<F extends z.ZodType<RunFact>, R extends z.ZodType>({
 
     async open(ns, fact) {
       const { id } = fact;
+      await removals.requireStays(ns, id);
       const isNew = await writeFact(store, keyOf(ns, id, 'request'), fact);
-      const known = isNew ? fact : ((await find(ns, id)) ?? fact);
-      const ended = await outcome(ns, id);
-      if (!isNew && !hasEndedBadly(ended)) return { fact: known, created: false, outcome: ended };
-      // Of the same run before; also of one that was deleted, whose worker was late to notice.
-      await store.delete(keyOf(ns, id, 'error'));
-      await store.delete(keyOf(ns, id, 'cancelled'));
-      return { fact: known, created: true, outcome: { state: 'open' } };
+      // A removal that began meanwhile may take the request along, now or before its mark is gone.
+      await removals.requireStays(ns, id);
+      const known = await find(ns, id);
+      if (known === undefined) throw beingDeleted(id);
+      const found = await outcome(ns, id);
+      // Of a new run: by the worker of one that was deleted, which was late to notice.
+      if (hasEndedBadly(found)) {
+        const opening = await openings.next(ns, id, found.opening);
+        return { fact: known, created: true, outcome: { opening, state: 'open' } };
+      }
+      return { fact: known, created: isNew, outcome: found };
     },
 
     async *all(ns) {
@@ -103,19 +127,16 @@ export function createRuns<F extends z.ZodType<RunFact>, R extends z.ZodType>({
 
     succeed: (ns, id, result) => writeFact(store, keyOf(ns, id, 'result'), result),
 
-    fail(ns, id, cause) {
+    fail(ns, id, cause, opening = 0) {
       const { code, detail, facts } = toEmrError(cause);
       const fact: ErrorFact = { code, detail, facts, failed_at: timestamp() };
-      return writeFact(store, keyOf(ns, id, 'error'), fact);
+      return writeFact(store, endOf(ns, id, 'error', opening), fact);
     },
 
-    cancel: (ns, id) => writeFact(store, keyOf(ns, id, 'cancelled'), { cancelled_at: timestamp() }),
+    cancel: (ns, id, opening = 0) =>
+      writeFact(store, endOf(ns, id, 'cancelled', opening), { cancelled_at: timestamp() }),
 
-    async remove(ns, id) {
-      // The request first: without it there is no run, and nobody takes it up again while the rest goes.
-      await store.delete(keyOf(ns, id, 'request'));
-      await store.deletePrefix(`${folder(ns)}${id}/`);
-    },
+    remove: (ns, id) => removals.remove(ns, id),
   };
 }
 
@@ -136,11 +157,11 @@ export async function isKnown(
  */
 export async function endFailed(
   runs: Pick<Runs<RunFact, unknown>, 'cancel' | 'fail'>,
-  { namespace, id }: { readonly namespace: string; readonly id: string },
+  { namespace, id, opening }: Pick<Job, 'namespace' | 'id' | 'opening'>,
   { signal }: JobContext,
   failure: unknown,
 ): Promise<void> {
-  if (signal.reason === 'cancelled') await runs.cancel(namespace, id);
+  if (signal.reason === 'cancelled') await runs.cancel(namespace, id, opening);
   else if (signal.aborted || toEmrError(failure).retry) throw failure;
-  else await runs.fail(namespace, id, failure);
+  else await runs.fail(namespace, id, failure, opening);
 }

@@ -36,11 +36,13 @@ export interface ExecuteOptions {
  */
 export function createMergeHandler(options: ExecuteOptions): JobHandler {
   const { store, merges } = options;
-  return async ({ namespace, id }, context) => {
+  return async ({ namespace, id, opening = 0 }, context) => {
     const fact = await merges.find(namespace, id);
     if (fact === undefined) return;
+    const before = await merges.outcome(namespace, id);
     // Perhaps in a worker that died before it could remove what others had left.
-    if ((await merges.outcome(namespace, id)).state !== 'open') return merges.sweep(namespace, id);
+    if (before.state !== 'open') return merges.sweep(namespace, id);
+    if (before.opening !== opening) return; // of a job that nobody asks for any more
 
     const attempt = `${options.now().toString(36)}-${randomBytes(4).toString('hex')}`;
     const prefix = keys.attempt(namespace, id, attempt);
@@ -64,7 +66,7 @@ export function createMergeHandler(options: ExecuteOptions): JobHandler {
     const outcome = await merges.outcome(namespace, id).catch(() => undefined);
     const isOwn = outcome?.state === 'succeeded' && outcome.result.attempt === attempt;
     if (outcome && outcome.state !== 'open' && !isOwn) return;
-    await endFailed(merges, { namespace, id }, context, failure);
+    await endFailed(merges, { namespace, id, opening }, context, failure);
   };
 }
 

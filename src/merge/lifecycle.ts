@@ -26,6 +26,11 @@ export function createLifecycle(
    */
   const succeeded = new Map<string, ReadonlySet<string>>();
 
+  const isOpen = async (namespace: string, id: string, opening: number) => {
+    const now = await runs.outcome(namespace, id);
+    return now.state === 'open' && now.opening === opening;
+  };
+
   return {
     async cancel(namespace, id) {
       const ended = await runs.outcome(namespace, id);
@@ -36,16 +41,17 @@ export function createLifecycle(
           state: ended.state,
         });
       }
-      const answer = await queue.cancel({ kind, namespace, id });
+      const { opening } = ended;
+      const answer = await queue.cancel({ kind, namespace, id, opening });
       // Whoever runs it stops, removes its files and writes the fact: so `cancelled` means that nothing is left.
       const until = Date.now() + (answer === 'signalled' ? CANCEL_WAIT_MS : 0);
       while (Date.now() < until) {
-        const { state } = await runs.outcome(namespace, id);
-        // Until the queue has let go of the job too, the same run could not be queued again.
-        if (state !== 'open' && (await queue.status({ kind, namespace, id })) === undefined) return;
+        // Until the queue has let go of the job too, its worker may be removing files.
+        const hasJob = async () => (await queue.status({ kind, namespace, id, opening })) !== undefined;
+        if (!(await isOpen(namespace, id, opening)) && !(await hasJob())) return;
         await delay(CANCEL_POLL_MS);
       }
-      if ((await runs.outcome(namespace, id)).state === 'open') await runs.cancel(namespace, id);
+      if (await isOpen(namespace, id, opening)) await runs.cancel(namespace, id, opening);
     },
 
     async reconcile(namespace) {
@@ -58,10 +64,10 @@ export function createLifecycle(
           settled.add(run);
           continue;
         }
-        const { state } = await runs.outcome(namespace, id);
+        const { state, opening } = await runs.outcome(namespace, id);
         if (state === 'succeeded') settled.add(run);
-        if (state !== 'open' || (await queue.status({ kind, namespace, id }))) continue;
-        await queue.enqueue({ kind, namespace, id });
+        if (state !== 'open' || (await queue.status({ kind, namespace, id, opening }))) continue;
+        await queue.enqueue({ kind, namespace, id, opening });
         queued += 1;
       }
       succeeded.set(namespace, settled);

@@ -70,7 +70,8 @@ export function createSubmitter({ checkpoints, merges, queue, maxTasks, onQueueE
       const { fact, created, outcome } = await merges.accept(namespace, request, inputs);
       if (needsQueue(outcome)) {
         // The request is written down: whatever becomes of the queue now, the merge will be run.
-        await queue.enqueue({ kind: 'merge', namespace, id: fact.id }).catch(onQueueError);
+        const { opening } = outcome;
+        await queue.enqueue({ kind: 'merge', namespace, id: fact.id, opening }).catch(onQueueError);
       }
       return { fact, created };
     },

@@ -27,9 +27,10 @@ export interface JobExecuteOptions {
 /** Runs a job from its facts, and ends it with one. It may run twice at the same time; the first result counts. */
 export function createJobHandler(options: JobExecuteOptions): JobHandler {
   const { jobs, now } = options;
-  return async ({ namespace, id }, context) => {
+  return async ({ namespace, id, opening = 0 }, context) => {
     const fact = await jobs.find(namespace, id);
-    if (fact === undefined || (await jobs.outcome(namespace, id)).state !== 'open') return;
+    const before = await jobs.outcome(namespace, id);
+    if (fact === undefined || before.state !== 'open' || before.opening !== opening) return;
     const started = now();
     try {
       const { backend, values, tensors = [] } = await compute(options, namespace, fact, context);
@@ -46,7 +47,7 @@ export function createJobHandler(options: JobExecuteOptions): JobHandler {
       await noteEvaluation(options, namespace, fact, result);
       await jobs.succeed(namespace, id, result);
     } catch (failure) {
-      await endFailed(jobs, { namespace, id }, context, failure);
+      await endFailed(jobs, { namespace, id, opening }, context, failure);
     }
   };
 }

@@ -60,7 +60,8 @@ export function createJobSubmitter(options: JobSubmitOptions): JobSubmitter {
       const created_at = new Date(now()).toISOString();
       const { fact, created, outcome } = await jobs.open(namespace, { id, created_at, request, digests });
       // The request is written down: whatever becomes of the queue now, the job will be run.
-      if (outcome.state === 'open') await queue.enqueue({ kind: 'job', namespace, id }).catch(onQueueError);
+      const { state, opening } = outcome;
+      if (state === 'open') await queue.enqueue({ kind: 'job', namespace, id, opening }).catch(onQueueError);
       // The merge may have been deleted since, with its evaluations, and merged again.
       if (outcome.state === 'succeeded') await noteEvaluation(options, namespace, fact, outcome.result);
       return { fact, created };

@@ -16,6 +16,7 @@ const jobSchema = z.strictObject({
   kind: z.enum(JOB_KINDS).default('merge'),
   namespace: z.string().min(1).max(MAX_ID),
   id: z.string().min(1).max(MAX_ID),
+  opening: z.number().int().min(1).optional(),
 });
 
 const progressSchema = z.object({

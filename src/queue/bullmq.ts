@@ -68,8 +68,8 @@ export function createBullQueue(options: BullQueueOptions): WorkQueue {
   return {
     enqueue: (job) =>
       ask(async () => {
-        const { kind, namespace, id } = job;
-        await queue.add(kind, { kind, namespace, id }, { jobId: jobKey(job) });
+        const { kind, namespace, id, opening } = job;
+        await queue.add(kind, { kind, namespace, id, ...(opening ? { opening } : {}) }, { jobId: jobKey(job) });
       }),
 
     status: (job) =>

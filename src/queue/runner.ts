@@ -26,8 +26,9 @@ interface Attempt {
 }
 
 /** Unique for a job, without `:`, and never all digits, as BullMQ asks of its ids. */
-export function jobKey(job: Job): string {
-  return `${job.kind}/${encodeURIComponent(job.namespace)}/${encodeURIComponent(job.id)}`;
+export function jobKey({ kind, namespace, id, opening }: Job): string {
+  const again = opening ? `/${opening}` : '';
+  return `${kind}/${encodeURIComponent(namespace)}/${encodeURIComponent(id)}${again}`;
 }
 
 /**

@@ -13,6 +13,8 @@ export interface Job {
   readonly kind: (typeof JOB_KINDS)[number];
   readonly namespace: string;
   readonly id: string;
+  /** Of the run, as its outcome has it; none: the first. Each is a job of its own. */
+  readonly opening?: number | undefined;
 }
 
 export interface Progress {

@@ -70,6 +70,25 @@ export function queueSuite(name: string, open: OpenQueue, options: { skip?: stri
       assert.deepEqual(ids(), ['a', 'last']);
     });
 
+    test('another opening of a run is another job: it runs beside the first, and is not cancelled with it', async (t) => {
+      const { queue, other } = await open(t, FAST);
+      const again: Job = { ...job('a'), opening: 1 };
+      const end = gate();
+      const { jobs, contexts, handler } = recorder(() => end.passed);
+      await queue.work(handler, { concurrency: 2 });
+      await queue.enqueue(job('a'));
+      await until('it runs', () => jobs.length === 1);
+      assert.equal(await other.cancel(job('a')), 'signalled');
+      await until('it is told', () => contexts[0]!.signal.aborted);
+      await other.enqueue(again);
+      await until('the other runs', () => jobs.length === 2);
+      assert.deepEqual(jobs, [job('a'), again]);
+      assert.equal(contexts[1]!.signal.aborted, false);
+      end.open();
+      await isGone(queue, again);
+      await isGone(queue, job('a'));
+    });
+
     test('takes a job again after it is done', async (t) => {
       const { queue } = await open(t, FAST);
       const { ids, handler } = recorder();

@@ -8,7 +8,9 @@ import type { CheckpointRecord } from '../../../src/catalog/records.js';
 import { EmrError } from '../../../src/errors.js';
 import { mergeRequest } from '../../../src/merge/request.js';
 import { createFileStore } from '../../../src/store/fs.js';
+import type { Store } from '../../../src/store/types.js';
 import { refused } from '../../helpers/stores.js';
+import { until } from '../../helpers/until.js';
 
 const root = await mkdtemp(join(tmpdir(), 'emr-catalog-'));
 after(() => rm(root, { recursive: true, force: true }));
@@ -51,7 +53,7 @@ test('the id follows from the request without its name, and from the digests of 
 
 test('of outcomes that race the first of a kind is kept, and a result counts above all', async () => {
   const { fact } = await merges.accept('race', request(), inputs);
-  assert.deepEqual(await merges.outcome('race', fact.id), { state: 'open' });
+  assert.deepEqual(await merges.outcome('race', fact.id), { state: 'open', opening: 0 });
   assert.equal(await merges.cancel('race', fact.id), true);
   assert.equal(await merges.cancel('race', fact.id), false);
   assert.equal((await merges.outcome('race', fact.id)).state, 'cancelled');
@@ -69,13 +71,67 @@ test('a merge that failed or was cancelled is opened again; one that succeeded i
   const { fact, created } = await accept();
   assert.equal(created, true);
   assert.equal((await accept()).created, false);
-  for (const end of [merges.cancel, (ns: string, id: string) => merges.fail(ns, id, new Error('x'))]) {
-    await end('again', fact.id);
+  const ends = [merges.cancel, (ns: string, id: string, n?: number) => merges.fail(ns, id, new Error('x'), n)];
+  for (const [opening, end] of [...ends, ...ends].entries()) {
+    await end('again', fact.id, opening);
     const again = await accept();
-    assert.deepEqual([again.created, again.fact, again.outcome.state], [true, fact, 'open']);
+    assert.deepEqual([again.created, again.fact, again.outcome], [true, fact, { state: 'open', opening: opening + 1 }]);
+    assert.deepEqual(await merges.outcome('again', fact.id), again.outcome);
+    assert.equal((await accept()).created, false);
   }
   await merges.succeed('again', fact.id, result);
   assert.deepEqual([(await accept()).created, (await accept()).outcome.state], [false, 'succeeded']);
+});
+
+test('what an earlier opening comes to does not end a later one, but a result does', async () => {
+  const { fact } = await merges.accept('late', request(), inputs);
+  await merges.cancel('late', fact.id);
+  const { outcome } = await merges.accept('late', request(), inputs);
+  await merges.cancel('late', fact.id);
+  await merges.fail('late', fact.id, new Error('of a worker that was late'));
+  assert.deepEqual(await merges.outcome('late', fact.id), outcome);
+  await merges.succeed('late', fact.id, result);
+  assert.equal((await merges.outcome('late', fact.id)).state, 'succeeded');
+});
+
+test('a merge that is asked for while it is deleted is refused, and accepted when it is gone', async () => {
+  let goOn = () => {};
+  const held = new Promise<void>((resolve) => {
+    goOn = resolve;
+  });
+  const slow: Store = {
+    ...store,
+    async deletePrefix(...args) {
+      await held;
+      return store.deletePrefix(...args);
+    },
+  };
+  const { fact } = await merges.accept('going', request({ name: 'going' }), inputs);
+  await merges.cancel('going', fact.id);
+  const deleting = createMergeCatalog(slow, () => time++).delete('going', fact);
+  await until('the request is gone', async () => (await merges.find('going', fact.id)) === undefined);
+  await refused('being_deleted', () => merges.accept('going', request(), inputs));
+  await merges.delete('going', fact); // by somebody else, who leaves it to the first
+  await refused('being_deleted', () => merges.accept('going', request(), inputs));
+  goOn();
+  await deleting;
+  assert.equal((await merges.accept('going', request(), inputs)).outcome.state, 'open');
+  assert.ok(await merges.find('going', fact.id));
+});
+
+test('a deletion that was broken off is ended by who asks for the merge again', async () => {
+  const broken: Store = {
+    ...store,
+    async deletePrefix() {
+      throw new EmrError('store_unavailable', 'test');
+    },
+  };
+  const { fact } = await merges.accept('broken', request(), inputs);
+  await merges.cancel('broken', fact.id);
+  await refused('store_unavailable', () => createMergeCatalog(broken, () => time++).delete('broken', fact));
+  await refused('being_deleted', () => merges.accept('broken', request(), inputs));
+  time += 3_600_000;
+  assert.deepEqual((await merges.accept('broken', request(), inputs)).outcome, { state: 'open', opening: 0 });
 });
 
 test('namespaces do not see each other', async () => {

@@ -22,7 +22,7 @@ test('a run that succeeded, was deleted and asked for again is queued again when
   assert.equal(await lifecycle.reconcile(NAMESPACE), 0);
 
   fact = { ...fact, created_at: '2026-01-02T00:00:00.000Z' };
-  outcome = { state: 'open' };
+  outcome = { state: 'open', opening: 0 };
   assert.equal(await lifecycle.reconcile(NAMESPACE), 1);
   assert.ok(await queue.status({ kind: 'merge', namespace: NAMESPACE, id: 'same' }));
   assert.equal(await lifecycle.reconcile(NAMESPACE), 0, 'it has its job');
