@@ -2,8 +2,6 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { type ModelPort, runModelTask } from '../src/models/compute/run.js';
 import type { ModelTask } from '../src/models/task.js';
-import { lowerThread } from './priority.js';
 
-lowerThread();
 await runModelTask(workerData as ModelTask, parentPort as ModelPort);
 parentPort?.close();

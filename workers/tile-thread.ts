@@ -2,9 +2,7 @@
 import { type MessagePort, parentPort } from 'node:worker_threads';
 import type { TileThreadData } from '../src/merge/tile-job.js';
 import { createTileLoop } from '../src/merge/tile-loop.js';
-import { lowerThread } from './priority.js';
 
-lowerThread();
 const runTileLoop = createTileLoop();
 
 // A job that fails rejects here, which ends the thread with an 'error' event in the thread that started it.
