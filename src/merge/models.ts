@@ -9,6 +9,7 @@ import type { Artifact } from './artifact-writer.js';
 import { bundlePaths } from './bundle.js';
 import { CHUNKS_HELD, type Reconstructor } from './reconstruct.js';
 import { methodOf } from './registry.js';
+import { requireResult } from './require-result.js';
 import { loadMergeOutput, loadTaskModel, type MergeOutput, requireBase, type TaskModel } from './task-model.js';
 import { type Rendering, shardIndexFile, taskModelFile, type VirtualFile } from './virtual-file.js';
 
@@ -54,12 +55,7 @@ export function createModels({ store, checkpoints, merges, reconstructor }: Mode
   const outputs = new LRUCache<string, MergeOutput>({ max: CACHED_MERGES });
 
   const resultOf = async (namespace: string, fact: RequestFact): Promise<ResultFact> => {
-    const outcome = await merges.outcome(namespace, fact.id);
-    if (outcome.state === 'succeeded') return outcome.result;
-    throw new EmrError('merge_not_ready', `The merge has no result: its state is ${outcome.state}.`, {
-      merge: fact.id,
-      ...(outcome.state === 'failed' ? { error: outcome.error } : {}),
-    });
+    return requireResult(fact.id, await merges.outcome(namespace, fact.id));
   };
 
   const load = async (namespace: string, fact: RequestFact, task: string): Promise<TaskModel> => {

@@ -24,7 +24,7 @@ export interface Inputs {
   /** `model_missing`, `model_invalid`, `model_too_large`. */
   topology(record: CheckpointRecord): Promise<Topology>;
   tensors(record: CheckpointRecord, wanted: readonly RecordedTensor[], signal: AbortSignal): Promise<RawTensor[]>;
-  /** The merge's id. `unknown_merge`, `merge_not_ready`, `unknown_task`, and as `topology`. */
+  /** The merge's id. `unknown_merge`, `merge_not_ready`, `merge_failed`, `unknown_task`, and as `topology`. */
   mergedTopology(namespace: string, ref: MergedModelRef): Promise<{ id: string; topology: Topology }>;
   mergedTensors(namespace: string, ref: MergedModelRef, signal: AbortSignal): Promise<RawTensor[]>;
 }

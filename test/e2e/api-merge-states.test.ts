@@ -36,7 +36,8 @@ test('a running merge can be cancelled: then it has ended, and nothing of it is 
   assert.deepEqual(await artifacts(id), []);
   assert.equal((await view(id)).state, 'cancelled');
   assert.equal((await server.expect(200, 'POST', '/v1/merges/cancelled/cancel')).state, 'cancelled', 'again');
-  await server.refuse('merge_not_ready', 409, 'GET', `/v1/merges/${id}/report`);
+  const { retry } = await server.refuse('merge_failed', 409, 'GET', `/v1/merges/${id}/report`);
+  assert.equal(retry, false, 'it will not come to a result by itself');
 });
 
 test('a merge can be cancelled while it looks for thresholds', async () => {
@@ -67,7 +68,8 @@ test('while a merge runs the next one waits, its checkpoints stay, and it has no
     await server.refuse('checkpoint_in_use', 409, 'DELETE', `/v1/checkpoints/${checkpoint}`);
   }
   for (const path of ['report', 'files', 'files/unified.safetensors', 'tasks/t0/model.safetensors', 'tasks/t0/files']) {
-    await server.refuse('merge_not_ready', 409, 'GET', `/v1/merges/running/${path}`);
+    const { retry } = await server.refuse('merge_not_ready', 409, 'GET', `/v1/merges/running/${path}`);
+    assert.equal(retry, true);
   }
   assert.equal((await server.expect(200, 'POST', `/v1/merges/${waiting}/cancel`)).state, 'cancelled');
   assert.equal((await view(running)).state, 'running', 'the other one goes on');
@@ -108,6 +110,8 @@ test('a weight that is not finite ends the merge, and is named', async () => {
   for (const word of ['broken', 'layers.0.weight', '777']) assert.ok(detail.includes(word), detail);
   assert.deepEqual(await artifacts(failed.id), []);
   await server.refuse('merge_ended', 409, 'POST', '/v1/merges/not-finite/cancel');
+  const { retry, error } = await server.refuse('merge_failed', 409, 'GET', '/v1/merges/not-finite/files');
+  assert.deepEqual([retry, (error as { code: string }).code], [false, 'non_finite_weight']);
 
   const again = await server.merge(request);
   assert.equal(again.id, failed.id, 'the same bytes are the same merge, run again');

@@ -135,6 +135,6 @@ test('what is not there, or has no result, cannot be verified', async () => {
   await withWrongBit(path, async () => {
     const { state } = await server.merge({ name: 'third', base: 'other', tasks: request('x').tasks });
     assert.equal(state, 'failed');
-    await server.refuse('merge_not_ready', 409, 'POST', '/v1/merges/third/verify');
+    await server.refuse('merge_failed', 409, 'POST', '/v1/merges/third/verify');
   });
 });

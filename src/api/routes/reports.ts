@@ -29,7 +29,7 @@ export function reportRoutes(app: Api, { merges, models, evaluations }: Services
     }
     const measured = await evaluations.list(access.namespace, fact.id);
     const outcome = await merges.outcome(access.namespace, fact.id);
-    if (outcome.state !== 'succeeded') throw new EmrError('merge_not_ready', 'The merge has been deleted.');
+    if (outcome.state !== 'succeeded') throw new EmrError('unknown_merge', 'The merge has been deleted.');
     const { finished_at, seconds } = outcome.result;
     const name = await merges.nameOf(access.namespace, fact);
     const merge = { id: fact.id, finished_at, seconds, ...(name === undefined ? {} : { name }) };

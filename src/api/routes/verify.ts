@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { keys } from '../../catalog/keys.js';
-import { EmrError } from '../../errors.js';
+import { requireResult } from '../../merge/require-result.js';
 import type { Services } from '../../services.js';
 import { idOrName, name, refusals } from '../schemas/common.js';
 import { verificationView } from '../schemas/verification.js';
@@ -49,11 +49,7 @@ export function verifyRoutes(app: Api, { checkpoints, merges, sources, store }: 
     },
     async ({ params, access }, reply) => {
       const { id } = await merges.get(access.namespace, params.id);
-      const outcome = await merges.outcome(access.namespace, id);
-      if (outcome.state !== 'succeeded') {
-        throw new EmrError('merge_not_ready', `The merge has no result: its state is ${outcome.state}.`, { merge: id });
-      }
-      const { attempt, artifacts } = outcome.result;
+      const { attempt, artifacts } = requireResult(id, await merges.outcome(access.namespace, id));
       const prefix = keys.attempt(access.namespace, id, attempt);
       const recorded = artifacts.map((artifact) => {
         return { ...artifact, open: () => store.openReader(prefix + artifact.path) };
