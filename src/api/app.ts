@@ -15,6 +15,7 @@ import { places } from './plugins/places.js';
 import { answerMalformed, problems, sendProblem } from './plugins/problems.js';
 import { quotas } from './plugins/quotas.js';
 import { rateLimit } from './plugins/rate-limit.js';
+import { requestEnd } from './plugins/request-end.js';
 import { SECURITY_HEADERS, securityHeaders } from './plugins/security-headers.js';
 import { unreadBodies } from './plugins/unread-bodies.js';
 import { batchRoutes } from './routes/batches.js';
@@ -52,6 +53,7 @@ export async function buildApp({ services, logger, version }: AppOptions): Promi
   app.removeContentTypeParser('text/plain'); // a body is JSON, a form, or a file
 
   const refuseOtherMethods = otherMethods(app);
+  await app.register(requestEnd);
   await app.register(problems);
   await app.register(unreadBodies);
   await app.register(securityHeaders);

@@ -5,7 +5,7 @@ const READS = new Set(['read', 'open']);
 /** One line for every request that would write, also for those that were refused: who, what, which object, and how it ended. */
 export const audit = fp(
   async (app) => {
-    app.addHook('onResponse', async (request, reply) => {
+    app.onRequestEnd((request, reply, sent) => {
       const { config, url } = request.routeOptions;
       if (url === undefined || READS.has(config.scope ?? 'read')) return;
       const { access, params } = request;
@@ -18,11 +18,12 @@ export const audit = fp(
             object: reply.getHeader('location') ?? params,
             status: reply.statusCode,
             ...(request.refusal === null ? {} : { code: request.refusal }),
+            ...(sent ? {} : { aborted: true }), // the client does not know
           },
         },
         'audit',
       );
     });
   },
-  { name: 'audit', dependencies: ['auth'] },
+  { name: 'audit', dependencies: ['auth', 'request-end'] },
 );

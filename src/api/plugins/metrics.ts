@@ -3,7 +3,7 @@ import { collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import type { WorkQueue } from '../../queue/types.js';
 
 /** `GET /metrics` for Prometheus: the process, requests by route, and the queue. */
-export const metrics = fp<{ queue: WorkQueue }>(
+export const metrics = fp<{ queue: Pick<WorkQueue, 'counts'> }>(
   async (app, { queue }) => {
     const registry = new Registry();
     collectDefaultMetrics({ register: registry });
@@ -26,7 +26,7 @@ export const metrics = fp<{ queue: WorkQueue }>(
         this.set({ state: 'active' }, counts.active);
       },
     });
-    app.addHook('onResponse', async (request, reply) => {
+    app.onRequestEnd((request, reply) => {
       // The route's pattern, never the URL: label values must stay few.
       const route = request.routeOptions.url ?? 'none';
       seconds.observe({ method: request.method, route, status: reply.statusCode }, reply.elapsedTime / 1000);
@@ -35,5 +35,5 @@ export const metrics = fp<{ queue: WorkQueue }>(
       return reply.type(registry.contentType).send(await registry.metrics());
     });
   },
-  { name: 'metrics' },
+  { name: 'metrics', dependencies: ['request-end'] },
 );

@@ -23,7 +23,7 @@ export const places = fp<{ limits: Places }>(
   async (app, { limits }) => {
     const holders = new Map<FastifyRequest, () => void>();
     const taken: Record<PlaceKind, number> = { uploads: 0, reconstructions: 0 };
-    app.addHook('onRequest', async (request, reply) => {
+    app.addHook('onRequest', async (request) => {
       const { place } = request.routeOptions.config;
       if (place === undefined || request.method === 'HEAD') return;
       if (taken[place] >= limits[place]) {
@@ -36,12 +36,12 @@ export const places = fp<{ limits: Places }>(
         if (holders.delete(request)) taken[place] -= 1;
       };
       holders.set(request, leave);
-      reply.raw.once('close', leave); // also when the client goes away
     });
+    app.onRequestEnd((request) => holders.get(request)?.());
     // Before the answer leaves: who has it may come again at once, and finds his place free.
     app.addHook('onSend', async (request, _reply, payload) => {
       if (!(payload instanceof Readable)) holders.get(request)?.();
     });
   },
-  { name: 'places' },
+  { name: 'places', dependencies: ['request-end'] },
 );

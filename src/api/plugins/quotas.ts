@@ -50,12 +50,12 @@ export const quotas = fp<QuotaOptions>(
       }
     });
 
-    app.addHook('onResponse', async ({ access, method, giveBack }) => {
+    app.onRequestEnd(({ access, method, giveBack }) => {
       if (access !== null && method !== 'GET' && method !== 'HEAD') storedBytes.changed(access.namespace);
       for (const give of giveBack ?? []) give();
     });
   },
-  { name: 'quotas', dependencies: ['auth'] },
+  { name: 'quotas', dependencies: ['auth', 'request-end'] },
 );
 
 function createReservations() {

@@ -7,6 +7,7 @@ import { EmrError } from '../../errors.js';
 import { FILE_NAME_PATTERN } from '../../names.js';
 import { type Access, requireScope } from '../../scopes.js';
 import type { Services } from '../../services.js';
+import { requireBody } from '../plugins/request-end.js';
 import {
   checkpointView,
   rawFile,
@@ -103,6 +104,7 @@ export function uploadRoutes(app: Api, { uploads, register }: Services): void {
 
 /** Nothing that fails leaves a file: whatever breaks, in the client or here, the upload is taken back. */
 async function receiveMultipart(request: FastifyRequest, uploads: Uploads): Promise<CheckpointRecord> {
+  requireBody(request); // quotas may have waited
   const parts = request.parts();
   const first = await parts.next();
   const checkpoint = nameField(first.done ? undefined : first.value);

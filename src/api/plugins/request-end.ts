@@ -1,0 +1,53 @@
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import fp from 'fastify-plugin';
+import { EmrError } from '../../errors.js';
+
+/** Called once for each request; `sent`: whether the client's connection took the whole answer. */
+export type EndListener = (request: FastifyRequest, reply: FastifyReply, sent: boolean) => void;
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    /** Calls it at the end of every request: its answer is known, and was sent or will not be, since its client has gone. */
+    onRequestEnd(listener: EndListener): void;
+  }
+  interface FastifyRequest {
+    isAnswered: boolean;
+  }
+}
+
+/** A body that went away before anybody read it ends in no event: whoever reads it would wait, and no answer ever come. */
+export function requireBody({ raw }: FastifyRequest): void {
+  if (raw.destroyed) throw new EmrError('upload_incomplete', 'The client went away before its request was read.');
+}
+
+/**
+ * Fastify's `onResponse` comes when an answer was sent, and never for a client that has gone. Its request goes on all the
+ * same: what it takes is free, and what it did is known, only when both have ended. Registered first, before hooks that wait.
+ */
+export const requestEnd = fp(
+  async (app) => {
+    const listeners: EndListener[] = [];
+    const end: EndListener = (...ended) => {
+      for (const listener of listeners) listener(...ended);
+    };
+    app.decorate('onRequestEnd', (listener: EndListener) => void listeners.push(listener));
+    app.decorateRequest('isAnswered', false);
+
+    app.addHook('onRequest', async (request, reply) => {
+      let sent = false;
+      reply.raw.once('finish', () => {
+        sent = true;
+      });
+      reply.raw.once('close', () => {
+        if (request.isAnswered || reply.raw.writableEnded) end(request, reply, sent);
+      });
+    });
+    app.addHook('preParsing', async (request) => requireBody(request));
+    app.addHook('onSend', async (request, reply) => {
+      if (request.isAnswered) return;
+      request.isAnswered = true;
+      if (reply.raw.closed) end(request, reply, false);
+    });
+  },
+  { name: 'request-end' },
+);
