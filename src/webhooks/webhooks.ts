@@ -28,6 +28,8 @@ export interface WebhookState {
 export interface Webhooks {
   /** Refuses what can be known before a merge is accepted: `webhooks_disabled`, `outbound_not_allowed`, `invalid_request`. */
   check(url: string): void;
+  /** `too_many_webhooks` if the merge, should it be there already, has no room for this one. */
+  checkRoom(namespace: string, merge: string, url: string): Promise<void>;
   /** After a merge was accepted: its webhooks, with this one, will be told of its end; at once if it has ended. */
   expect(namespace: string, merge: string, url?: string): Promise<void>;
   /** Queues what is to be told of a merge that has ended, and is not queued. */
@@ -73,6 +75,11 @@ export function createWebhooks(options: WebhooksOptions): Webhooks {
     return queued;
   };
 
+  const requireRoom = (merge: string, known: ReadonlySet<string>, url: string) => {
+    if (known.size < MAX_WEBHOOKS || known.has(records.idOf(url))) return;
+    throw new EmrError('too_many_webhooks', `A merge has at most ${MAX_WEBHOOKS} webhooks.`, { merge });
+  };
+
   return {
     follow,
 
@@ -83,12 +90,14 @@ export function createWebhooks(options: WebhooksOptions): Webhooks {
       outbound.check(url);
     },
 
+    async checkRoom(namespace, merge, url) {
+      requireRoom(merge, new Set(await records.list(namespace, merge)), url);
+    },
+
     async expect(namespace, merge, url) {
       const known = new Set(await records.list(namespace, merge));
       if (url !== undefined && !known.has(records.idOf(url))) {
-        if (known.size >= MAX_WEBHOOKS) {
-          throw new EmrError('too_many_webhooks', `A merge has at most ${MAX_WEBHOOKS} webhooks.`, { merge });
-        }
+        requireRoom(merge, known, url);
         await records.add(namespace, merge, url, new Date(now()).toISOString());
         known.add(records.idOf(url));
       }

@@ -263,7 +263,8 @@ test('every receiver of a merge is told, one that asks after its end at once; th
   await settled(at, id);
   for (let i = 1; i < 8; i++) await ask(at, to(`/${i}`), 200);
   await ask(at, to('/7'), 200);
-  await at.server.refuse('too_many_webhooks', 409, 'POST', '/v1/merges', { json: to('/8') });
+  await at.server.refuse('too_many_webhooks', 409, 'POST', '/v1/merges', { json: { ...to('/8'), name: 'refused' } });
+  await at.server.refuse('unknown_merge', 404, 'GET', '/v1/merges/refused');
   await until('all are told', async () => (await view(at, id)).webhooks!.every(({ state }) => state === 'delivered'));
   const paths = at.receiver.calls.map(({ path }) => path.split('?')[0]);
   assert.deepEqual(

@@ -10,6 +10,7 @@ import { requireRoom } from '../queue-room.js';
 import { batchId, refusals } from '../schemas/common.js';
 import { mergeView, webhook } from '../schemas/merge.js';
 import type { Api } from '../types.js';
+import { requireWebhook } from '../webhook-room.js';
 
 const evaluate = z
   .record(name, name)
@@ -70,9 +71,9 @@ export function batchRoutes(app: Api, services: Services): void {
       },
     },
     async ({ body, access }, reply) => {
-      if (body.webhook) webhooks.check(body.webhook.url);
       const requests = requestsOf(body);
       await requireRoom(services, requests, (one) => submitter.isKnown(access.namespace, one));
+      await requireWebhook(services, access.namespace, requests, body.webhook?.url);
       const fact = await batches.submit(access.namespace, requests, body.evaluate);
       for (const merge of fact.merges) await webhooks.expect(access.namespace, merge, body.webhook?.url);
       return reply

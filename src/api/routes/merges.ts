@@ -12,6 +12,7 @@ import { idOrName, listOf, nothing, pageByTime, refusals, runEvent } from '../sc
 import { type MergeView, mergeBody, mergeView, planView } from '../schemas/merge.js';
 import { createSharedLooks } from '../shared-look.js';
 import type { Api } from '../types.js';
+import { requireWebhook } from '../webhook-room.js';
 
 const byId = z.strictObject({ id: idOrName });
 
@@ -54,8 +55,8 @@ export function mergeRoutes(app: Api, services: Services): void {
       },
     },
     async ({ body: { webhook, ...request }, access }, reply) => {
-      if (webhook) webhooks.check(webhook.url);
       await requireRoom(services, [request], (one) => submitter.isKnown(access.namespace, one));
+      await requireWebhook(services, access.namespace, [request], webhook?.url);
       const { fact, created } = await submitter.submit(access.namespace, request);
       await webhooks.expect(access.namespace, fact.id, webhook?.url);
       reply.header('location', `/v1/merges/${fact.id}`);
