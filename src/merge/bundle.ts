@@ -1,6 +1,7 @@
 /** What lies under one attempt of a merge: paths, and the record of a task's folder. Formats: docs/formats.md. */
 import { z } from 'zod';
 import { DTYPE_BYTES, type Dtype } from '../dtype.js';
+import { MAX_FILE_NAME, MAX_NAME } from '../names.js';
 
 export const bundlePaths = {
   unified: 'unified.safetensors',
@@ -11,6 +12,9 @@ export const bundlePaths = {
   layout: (task: string) => `tasks/${task}/layout.json`,
   file: (task: string, file: string) => `tasks/${task}/files/${file}`,
 };
+
+/** Characters of the longest of them. */
+export const MAX_BUNDLE_PATH = bundlePaths.file('t'.repeat(MAX_NAME), 'f'.repeat(MAX_FILE_NAME)).length;
 
 /**
  * Where a tensor of a task's model comes from: `merged` (base, u and mask; or the one model), `base` (the base's own

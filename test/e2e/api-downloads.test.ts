@@ -219,3 +219,13 @@ test('what is not there is refused with its own code', async () => {
     await server.refuse('invalid_request', 400, 'GET', `/v1/merges/m/tasks/a/model.safetensors?${query}`);
   }
 });
+
+test('artifacts with the longest names are served as they are listed', async () => {
+  const [task, file] = ['t'.repeat(96), `${'f'.repeat(195)}.json`];
+  await server.upload('long', { ...singleFile(models.tasks[0]!), [file]: '{}' });
+  const long = await server.merge({ base: 'base', tasks: [{ name: task, checkpoint: 'long' }] });
+  const { files } = await server.expect(200, 'GET', `/v1/merges/${long.id}/files`);
+  const path = `tasks/${task}/files/${file}`;
+  assert.ok((files as { path: string }[]).some((listed) => listed.path === path));
+  assert.deepEqual(await server.expect(200, 'GET', `/v1/merges/${long.id}/files/${path}`), {});
+});

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { OUTPUT_DTYPES } from '../../dtype.js';
-import { bundlePaths } from '../../merge/bundle.js';
+import { bundlePaths, MAX_BUNDLE_PATH } from '../../merge/bundle.js';
 import { RESCALERS, SCOPES, STEPS } from '../../merge/methods/emr.js';
 import type { Access } from '../../scopes.js';
 import type { Services } from '../../services.js';
@@ -54,7 +54,7 @@ export function modelRoutes(app: Api, { merges, models }: Services): void {
       ...file,
       tags: ['models'],
       summary: 'One artifact, by its path as in the list',
-      params: z.strictObject({ id: idOrName, '*': z.string().max(300) }),
+      params: z.strictObject({ id: idOrName, '*': z.string().max(MAX_BUNDLE_PATH) }),
     },
     handler: async (request, reply) =>
       sendDownload(request, reply, await models.artifact(...(await about(request)), request.params['*'])),
