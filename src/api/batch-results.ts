@@ -28,7 +28,7 @@ export const resultRow = z
     method: methodParams,
     state: runState,
     evaluations: z.record(z.string(), evaluationRow).describe('By task.'),
-    average_accuracy: z.number().optional().describe('Over all tasks, once all have been evaluated.'),
+    average_accuracy: z.number().optional().describe('Over the tasks of `evaluate`, once all have been evaluated.'),
     distance: z
       .number()
       .optional()

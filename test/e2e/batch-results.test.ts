@@ -1,4 +1,4 @@
-/** What the table of a batch says of merges and evaluations that do not come to an end of use. */
+/** What the table of a batch says, also of merges and evaluations that failed. */
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import type { ResultRow } from '../../src/api/batch-results.js';
@@ -67,4 +67,9 @@ test('an evaluation that failed is told from one that is to come, and why it fai
     ['succeeded', 'succeeded', String(row.evaluations.a!.accuracy), 'failed', '', 'label_out_of_range'],
   );
   assert.equal(csv.average_accuracy, '');
+});
+
+test('the average is that of the tasks that were to be evaluated', async () => {
+  const { row } = await tables('two', { a: 'good' }, ({ evaluations }) => evaluations.a!.state === 'succeeded');
+  assert.equal(row.average_accuracy, row.evaluations.a!.accuracy);
 });
