@@ -21,6 +21,14 @@ export type Dtype = keyof typeof DTYPE_BYTES;
 export const FLOAT_DTYPES = ['F64', 'F32', 'BF16', 'F16'] as const;
 export type FloatDtype = (typeof FLOAT_DTYPES)[number];
 
+/** The most by which rounding to the nearest changes a value, relative to it. */
+export const UNIT_ROUNDOFF: Readonly<Record<FloatDtype, number>> = {
+  F64: 2 ** -53,
+  F32: 2 ** -24,
+  BF16: 2 ** -8,
+  F16: 2 ** -11,
+};
+
 /** The dtypes in which a unified vector or a model can be written on request. */
 export const OUTPUT_DTYPES = ['F32', 'BF16', 'F16'] as const;
 export type OutputDtype = (typeof OUTPUT_DTYPES)[number];

@@ -1,6 +1,6 @@
 /** What a tile thread finds out from all of a tensor before it computes the tensor's items. */
 
-import { DTYPE_BYTES } from '../dtype.js';
+import { DTYPE_BYTES, UNIT_ROUNDOFF } from '../dtype.js';
 import { EmrError } from '../errors.js';
 import { decode } from '../kernels/cast.js';
 import { locateFault } from '../kernels/faults.js';
@@ -64,7 +64,8 @@ export async function solveTensor(program: SolveProgram, tensor: TileTensor, rea
     requireFinite(values, (index) => faultError({ kind: 'non_finite', input: slot, index }, tensor.name, 0));
     return values;
   };
-  const system = createRegMean(inputs, outputs, orientation, reduce);
+  const roundoff = Math.max(...grams.map(({ dtype }) => UNIT_ROUNDOFF[dtype]));
+  const system = createRegMean(inputs, outputs, orientation, reduce, roundoff);
   const base = drops ? await floats(0) : undefined;
   for (const [t, input] of grams.entries()) {
     const slot = 1 + grams.length + t;

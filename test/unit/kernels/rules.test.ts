@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { cholesky, solveCholesky } from '../../../src/kernels/rules/cholesky.js';
+import { DTYPE_BYTES, FLOAT_DTYPES, type FloatDtype, UNIT_ROUNDOFF } from '../../../src/dtype.js';
+import { decode, encode } from '../../../src/kernels/cast.js';
+import { cholesky, leastIndependent, solveCholesky } from '../../../src/kernels/rules/cholesky.js';
 import { drop, type Rescaling } from '../../../src/kernels/rules/dare.js';
 import { mergeFisher } from '../../../src/kernels/rules/fisher.js';
 import { createRegMean } from '../../../src/kernels/rules/regmean.js';
@@ -247,7 +249,7 @@ describe('Cholesky and RegMean', () => {
           for (let k = 0; k < d; k++) sides[s * d + i]! += gram[i * d + k]! * wanted[s * d + k]!;
         }
       }
-      assert.equal(cholesky(gram, d), undefined);
+      assert.equal(cholesky(gram, d, 1e-12), undefined);
       solveCholesky(gram, d, sides);
       sides.forEach((x, i) => {
         assert.ok(Math.abs(x - wanted[i]!) < 1e-8);
@@ -256,14 +258,14 @@ describe('Cholesky and RegMean', () => {
   });
 
   it('names the row where a matrix is singular', () => {
-    assert.equal(cholesky(new Float64Array(9), 3), 0);
-    assert.equal(cholesky(Float64Array.of(1, 0, 0, 0, 0, 0, 0, 0, 1), 3), 1);
+    assert.equal(cholesky(new Float64Array(9), 3, 1e-12), 0);
+    assert.equal(cholesky(Float64Array.of(1, 0, 0, 0, 0, 0, 0, 0, 1), 3, 1e-12), 1);
     const gram = gramOf(5, 1);
     for (let i = 0; i < 5; i++) gram[i * 5 + 4] = gram[i * 5 + 1]!;
     for (let i = 0; i < 5; i++) gram[4 * 5 + i] = gram[5 + i]!;
-    assert.equal(cholesky(gram, 5), 4);
-    assert.equal(cholesky(Float64Array.of(1, 2, 2, 1), 2), 1); // indefinite
-    assert.equal(cholesky(Float64Array.of(Number.NaN), 1), 0);
+    assert.equal(cholesky(gram, 5, 1e-12), 4);
+    assert.equal(cholesky(Float64Array.of(1, 2, 2, 1), 2, 1e-12), 1); // indefinite
+    assert.equal(cholesky(Float64Array.of(Number.NaN), 1, 1e-12), 0);
   });
 
   it('gives back a weight that all tasks share, in either orientation', () => {
@@ -271,7 +273,7 @@ describe('Cholesky and RegMean', () => {
     const weight = random(4).values(inputs * outputs, 1);
     for (const orientation of ['out_in', 'in_out'] as const) {
       for (const reduce of [0, 0.5, 1]) {
-        const system = createRegMean(inputs, outputs, orientation, reduce);
+        const system = createRegMean(inputs, outputs, orientation, reduce, UNIT_ROUNDOFF.F64);
         for (const t of [1, 2, 3]) system.add(gramOf(inputs, t), weight);
         const merged = new Float32Array(weight.length);
         assert.equal(system.solve(merged), undefined);
@@ -280,5 +282,78 @@ describe('Cholesky and RegMean', () => {
         });
       }
     }
+  });
+
+  it('finds the row that depends most on the others, wherever it is', () => {
+    // Row 0 is what is left of itself by rows 1 and 2; the last pivot sees little of it.
+    const matrix = Float64Array.of(1, 0, 0, 0.8, 1, 0, 0.1, 0, 1);
+    assert.equal(cholesky(matrix, 3, 0), undefined);
+    const { row, left } = leastIndependent(matrix, 3);
+    assert.equal(row, 0);
+    assert.ok(Math.abs(left - (1 - 0.64 - 0.01)) < 1e-12);
+  });
+
+  describe('with rounded Gram matrices', () => {
+    const [d, tasks] = [30, 3];
+    /** Gram matrices as a dtype stores them, of inputs that `shape` made from random ones. */
+    const solve = (seed: number, dtype: FloatDtype, reduce: number, shape: (x: Float64Array) => void) => {
+      const system = createRegMean(d, 1, 'out_in', reduce, UNIT_ROUNDOFF[dtype]);
+      const values = random(seed);
+      for (let t = 0; t < tasks; t++) {
+        const gram = new Float64Array(d * d);
+        for (let r = 0; r < 4 * d; r++) {
+          const x = Float64Array.from(values.values(d, 1));
+          shape(x);
+          for (let i = 0; i < d; i++) for (let j = 0; j < d; j++) gram[i * d + j]! += (x[i]! * x[j]!) / (4 * d);
+        }
+        system.add(stored(gram, dtype), values.values(d, 1));
+      }
+      return system.solve(new Float32Array(d));
+    };
+    const stored = (gram: Float64Array, dtype: FloatDtype) => {
+      if (dtype === 'F64') return gram;
+      const values = Float32Array.from(gram);
+      const bytes = new Uint8Array(values.length * DTYPE_BYTES[dtype]);
+      encode(values, dtype, bytes);
+      decode(bytes, dtype, values);
+      return values;
+    };
+    const centre = (x: Float64Array) => {
+      const mean = x.reduce((sum, value) => sum + value, 0) / d;
+      x.forEach((value, i) => {
+        x[i] = value - mean;
+      });
+    };
+    /** The others add up to the first but for a last one that hardly counts. */
+    const hide = (x: Float64Array) => {
+      x[0] = x[1]! - x[2]! + 1e-3 * x[d - 1]!;
+    };
+
+    it('refuses what only rounding makes regular, always', () => {
+      for (const dtype of FLOAT_DTYPES) {
+        for (let seed = 1; seed <= 12; seed++) {
+          for (const shape of [centre, hide]) {
+            assert.notEqual(solve(seed, dtype, 1, shape), undefined, `${dtype}, seed ${seed}, ${shape.name}`);
+          }
+        }
+      }
+    });
+
+    it('refuses nothing that is regular, or that reduce makes so', () => {
+      for (const dtype of FLOAT_DTYPES) {
+        for (let seed = 1; seed <= 4; seed++) {
+          assert.equal(
+            solve(seed, dtype, 1, () => undefined),
+            undefined,
+            `${dtype}, seed ${seed}`,
+          );
+          for (const reduce of [0, 0.5, 0.9]) {
+            for (const shape of [centre, hide]) {
+              assert.equal(solve(seed, dtype, reduce, shape), undefined, `${dtype}, seed ${seed}, ${reduce}`);
+            }
+          }
+        }
+      }
+    });
   });
 });
