@@ -71,7 +71,10 @@ export async function solveTensor(program: SolveProgram, tensor: TileTensor, rea
     const slot = 1 + grams.length + t;
     const gram = wideOf(await load(slot, input, inputs * inputs), input.dtype);
     requireFinite(gram, (index) => faultError({ kind: 'statistic', input: t + 1, index }, tensor.name, 0));
-    requireSymmetric(gram, inputs, t + 1, tensor.name);
+    requireGram(gram, inputs, LEAST_NORMAL[input.dtype], (index, detail) => {
+      const facts = { input: t + 1, tensor: tensor.name, index, statistic: true };
+      return new EmrError('invalid_statistic', detail, facts);
+    });
     const weight = await floats(1 + t);
     if (base) {
       for (let i = 0; i < weight.length; i++) weight[i] = weight[i]! - base[i]!;
@@ -97,20 +100,34 @@ function wideOf(bytes: Uint8Array, dtype: TileInput['dtype']): Float64Array | Fl
   return values;
 }
 
-/**
- * XᵀX is symmetric but for rounding, to 8 bits of precision at worst (BF16), which is small beside √(g_ii·g_jj). What is
- * not is no Gram matrix, and of another the solution would silently be that of its lower triangle.
- */
-const MAX_ASYMMETRY = 0.01;
+/** What rounding to 8 bits of precision (BF16, the worst) may make of an entry, as a share of √(g_ii·g_jj). */
+const ROUNDING = 0.01;
 
-function requireSymmetric(gram: Float64Array | Float32Array, d: number, input: number, tensor: string): void {
-  for (let i = 1; i < d; i++) {
+/** What is smaller may have become 0 in a diagonal, while the roots of it that stand beside the diagonal have not. */
+const LEAST_NORMAL = { F64: 2 ** -1022, F32: 2 ** -126, BF16: 2 ** -126, F16: 2 ** -14 } as const;
+
+/**
+ * XᵀX has no negative diagonal, no entry beyond √(g_ii·g_jj), and is symmetric, but for rounding. Of another matrix the
+ * solution would be no least squares, or silently that of the lower triangle.
+ */
+function requireGram(
+  gram: Float64Array | Float32Array,
+  d: number,
+  least: number,
+  error: (index: number, detail: string) => EmrError,
+): void {
+  const roots = new Float64Array(d);
+  for (let i = 0; i < d; i++) {
+    const square = gram[i * d + i]!;
+    if (square < 0) throw error(i * d + i, 'The diagonal of a Gram matrix is negative.');
+    roots[i] = Math.sqrt(square + least);
     for (let j = 0; j < i; j++) {
-      const difference = Math.abs(gram[i * d + j]! - gram[j * d + i]!);
-      const scale = Math.sqrt(Math.abs(gram[i * d + i]! * gram[j * d + j]!));
-      if (difference <= MAX_ASYMMETRY * scale) continue;
-      const facts = { input, tensor, index: i * d + j, statistic: true };
-      throw new EmrError('invalid_statistic', 'A Gram matrix is not symmetric.', facts);
+      const scale = roots[i]! * roots[j]!;
+      const [below, above] = [gram[i * d + j]!, gram[j * d + i]!];
+      if (Math.abs(below) > (1 + ROUNDING) * scale) {
+        throw error(i * d + j, 'An entry of a Gram matrix is larger than those of its diagonal allow.');
+      }
+      if (Math.abs(below - above) > ROUNDING * scale) throw error(i * d + j, 'A Gram matrix is not symmetric.');
     }
   }
 }

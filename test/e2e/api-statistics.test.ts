@@ -29,6 +29,8 @@ const bad: Record<string, TestTensor[]> = {
   'gram-outputs': [f32('w', [1, 0, 0, 0, 1, 0, 0, 0, 1], [3, 3])],
   'gram-nan': [f32('w', [1, 0, Number.NaN, 1], [2, 2])],
   'gram-skewed': [f32('w', [1, 0.5, 0, 4], [2, 2])],
+  'gram-negative': [f32('w', [1, 0, 0, -0.7], [2, 2])],
+  'gram-beyond': [f32('w', [1, 2.1, 2.1, 4], [2, 2])],
   'gram-zero': [f32('w', [1, 0, 0, 0], [2, 2])],
   unrelated: [f32('other', [1], [1, 1])],
 };
@@ -67,6 +69,19 @@ test('regmean solves linear layers and averages the rest', async () => {
   const expected = [(2 * 1 + 3) / 3, (2 + 4 * 2) / 5, (2 * 3 + 1) / 3, (4 + 0) / 5, 5, 6];
   for (const [i, value] of floatsOf(model.get('w')!).entries()) assert.ok(Math.abs(value - expected[i]!) < 1e-6);
   assert.deepEqual([...floatsOf(model.get('b')!)], [2, 2, 2]);
+});
+
+test('a Gram matrix that rounding has changed is one all the same', async () => {
+  const half = (dtype: 'BF16' | 'F16', ...bits: number[]): TestTensor[] => {
+    return [{ name: 'w', dtype, shape: [2, 2], data: new Uint8Array(Uint16Array.from(bits).buffer) }];
+  };
+  // 1 on the diagonal and the next number beside it.
+  await add('rounded', half('BF16', 0x3f80, 0x3f81, 0x3f81, 0x3f80));
+  // Of x = (1e-5, 1): the square of the first is 0 in F16, its product with the second is not.
+  await add('vanished', half('F16', 0, 0xa8, 0xa8, 0x3c00));
+  for (const name of ['rounded', 'vanished']) {
+    assert.equal((await server.merge(request('regmean', 'gram-one', name))).state, 'succeeded', name);
+  }
 });
 
 test('the plan counts what is read, and other statistics are another merge', async () => {
@@ -154,6 +169,16 @@ test('what the values of statistics show ends the merge, named, and leaves no ar
       request('regmean', 'gram-one', 'bad-gram-skewed'),
       'invalid_statistic',
       { checkpoint: 'bad-gram-skewed', task: 't2', tensor: 'w', index: 2 },
+    ],
+    [
+      request('regmean', 'gram-one', 'bad-gram-negative'),
+      'invalid_statistic',
+      { checkpoint: 'bad-gram-negative', task: 't2', tensor: 'w', index: 3 },
+    ],
+    [
+      request('regmean', 'gram-one', 'bad-gram-beyond', { reduce: 0 }),
+      'invalid_statistic',
+      { checkpoint: 'bad-gram-beyond', task: 't2', tensor: 'w', index: 2 },
     ],
     [request('regmean', 'bad-gram-zero', 'bad-gram-zero'), 'singular_gram', { tensor: 'w', row: 1 }],
   ];
