@@ -29,7 +29,8 @@ export function surveyStages({ merged }: Pick<MergePlan, 'merged'>): SurveyStage
       return program.kind === 'rule' && program.merge.kind === 'ties' && program.merge.zero === 'majority';
     }),
     ...wants('squares', ({ program }) => {
-      return program.kind === 'rule' && program.merge.kind === 'fisher' && program.merge.normalise;
+      // Of no elements there is no norm to divide by, and none is needed.
+      return total > 0 && program.kind === 'rule' && program.merge.kind === 'fisher' && program.merge.normalise;
     }),
   ];
 }

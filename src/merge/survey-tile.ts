@@ -1,4 +1,4 @@
-import { locateFault } from '../kernels/faults.js';
+import { locateBadStatistic, locateFault } from '../kernels/faults.js';
 import { createTaskVectors, type TaskVectors } from '../kernels/rules/task-vectors.js';
 import { signBalance } from '../kernels/rules/ties.js';
 import { countLower, countUpper, LOWER_BINS, UPPER_BINS } from '../kernels/rules/trim.js';
@@ -80,7 +80,7 @@ function surveySquares(diagonals: readonly Float32Array[], n: number): Surveyed 
       figures.push(sum);
     }
   }
-  return { figures };
+  return { figures, fault: figures.every(Number.isFinite) ? undefined : locateBadStatistic(diagonals, n) };
 }
 
 /** Elements of a task after which a count may be near the end of 32 bits. */

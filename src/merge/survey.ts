@@ -185,7 +185,7 @@ async function findNorms({ merged, tasks }: MergePlan, runStage: RunStage): Prom
     for (let i = 0; i < Math.ceil(n / TILE_ELEMENTS) * tasks.length; i++) squares[i % tasks.length]! += figures[i]!;
   });
   for (const [t, square] of squares.entries()) {
-    if (square > 0 && square < Infinity) continue;
+    if (square > 0) continue;
     const { name } = tasks[t]!;
     throw new EmrError('invalid_statistic', `The Fisher diagonal of ${name} has no norm to divide by.`, { task: name });
   }

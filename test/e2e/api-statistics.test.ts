@@ -24,6 +24,7 @@ const bad: Record<string, TestTensor[]> = {
   flat: [f32('w', [1, 1, 1, 1, 1, 1]), f32('b', [1, 1, 1])],
   negative: [f32('w', [1, 1, 1, 1, -1, 1], [3, 2]), f32('b', [1, 1, 1])],
   infinite: [f32('w', [1, 1, 1, 1, 1, 1], [3, 2]), f32('b', [1, Infinity, 1])],
+  nan: [f32('w', [1, 1, 1, 1, 1, 1], [3, 2]), f32('b', [1, 1, Number.NaN])],
   zero: [f32('w', [0, 0, 0, 0, 0, 0], [3, 2]), f32('b', [0, 0, 0])],
   'gram-wide': [f32('w', new Array(25).fill(1), [5, 5])],
   'gram-outputs': [f32('w', [1, 0, 0, 0, 1, 0, 0, 0, 1], [3, 3])],
@@ -82,6 +83,16 @@ test('a Gram matrix that rounding has changed is one all the same', async () => 
   for (const name of ['rounded', 'vanished']) {
     assert.equal((await server.merge(request('regmean', 'gram-one', name))).state, 'succeeded', name);
   }
+});
+
+test('tensors without elements need no norm', async () => {
+  await add('nothing', [f32('w', [], [0, 2])]);
+  const { state, error } = await server.merge({
+    base: 'nothing',
+    tasks: [{ name: 't1', checkpoint: 'nothing' }],
+    method: { type: 'fisher', statistics: { t1: 'nothing' } },
+  });
+  assert.equal(state, 'succeeded', JSON.stringify(error));
 });
 
 test('the plan counts what is read, and other statistics are another merge', async () => {
@@ -158,6 +169,16 @@ test('what the values of statistics show ends the merge, named, and leaves no ar
       request('fisher', 'bad-infinite', 'fisher-two', { normalise: false }),
       'invalid_statistic',
       { checkpoint: 'bad-infinite', tensor: 'b', index: 1 },
+    ],
+    [
+      request('fisher', 'bad-infinite', 'fisher-two'),
+      'invalid_statistic',
+      { checkpoint: 'bad-infinite', task: 't1', tensor: 'b', index: 1 },
+    ],
+    [
+      request('fisher', 'fisher-one', 'bad-nan'),
+      'invalid_statistic',
+      { checkpoint: 'bad-nan', task: 't2', tensor: 'b', index: 2 },
     ],
     [request('fisher', 'bad-zero', 'fisher-two'), 'invalid_statistic', { task: 't1' }],
     [
