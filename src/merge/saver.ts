@@ -28,44 +28,65 @@ export function createSaver(options: SaverOptions, outputs: readonly ArtifactWri
   let last = performance.now();
   let number = 0;
   /** The last record, and what it names. */
-  let named: readonly string[] = [];
+  let named: ReadonlySet<string> = new Set();
+  /** What the last save of each output told: segments that it goes on from, and a rest. */
+  const latest: (readonly Front[])[] = outputs.map(() => []);
+  /** All that may lie there. */
+  const placed = new Set<string>();
   let begun = false;
+  let tooLarge = false;
   let running: Promise<void> | undefined;
-  /** Of what a later record replaced. */
+  /** Of what is of no use any more. */
   let removing = Promise.resolve();
 
-  const saveOutputs = async (marks: readonly Artifact[]) => {
-    const saving = outputs.map((output) => output.save(`${below}artifacts/${output.path}`, signal));
+  const saveOutputs = async () => {
+    const saving = outputs.map(async (output, n) => {
+      latest[n] = await output.save(`${below}artifacts/${output.path}`, signal);
+      for (const { key } of latest[n]) placed.add(key);
+    });
     await Promise.allSettled(saving); // none goes on when another has failed
-    const saved = await Promise.all(saving);
-    return marks.map((mark, n) => ({ ...mark, fronts: saved[n]! }));
+    await Promise.all(saving);
   };
 
   const note = async (position: Position, marks: readonly Artifact[]): Promise<void> => {
+    // Now, since the merge goes on adding to them.
     const sums = Buffer.concat(position.sums.map((one) => new Uint8Array(one.buffer, one.byteOffset, one.byteLength)));
-    const noted = { ...position, sums: sums.toString('base64') };
-    const saved = await saveOutputs(marks);
+    await saveOutputs();
+    const fronts = (n: number) => latest[n]!.map((front) => relative(front, below));
     const text = seal({
-      ...noted,
-      outputs: saved.map(({ fronts, ...mark }) => ({ ...mark, fronts: fronts.map((front) => relative(front, below)) })),
+      ...position,
+      sums: sums.toString('base64'),
+      outputs: marks.map((mark, n) => ({ ...mark, fronts: fronts(n) })),
     });
-    if (text.byteLength > MAX_RECORD_BYTES) return;
+    tooLarge = text.byteLength > MAX_RECORD_BYTES; // for all the fronts: there will be no fewer
+    if (tooLarge) return;
     await removing;
     const record = recordKey(++number);
+    placed.add(record);
     await store.create(record, text);
-    const names = new Set([record, ...saved.flatMap(({ fronts }) => fronts.map(({ key }) => key))]);
-    removing = removeAll(named.filter((key) => !names.has(key)));
-    named = [...names];
+    named = new Set([record, ...latest.flat().map(({ key }) => key)]);
   };
 
-  const removeAll = async (keys: readonly string[]): Promise<void> => {
-    for (const key of keys) await store.delete(key).catch(() => {}); // all of it goes in the end
+  /** Also after a failure, when the outputs go on from what no record names. */
+  const removeUnused = async (): Promise<void> => {
+    const used = new Set([...named, ...latest.flat().map(({ key }) => key)]);
+    const unused = [...placed].filter((key) => !used.has(key));
+    // A record sorts before what it names, without which it is worth nothing.
+    for (const key of unused.sort()) {
+      await store.delete(key).then(
+        () => placed.delete(key),
+        () => {}, // all of it goes in the end
+      );
+    }
   };
 
   return {
     async offer(position) {
-      if (running || performance.now() - last < saveEveryMs) return;
+      if (tooLarge || running || performance.now() - last < saveEveryMs) return;
       last = performance.now();
+      // As many in every record: with too many, nothing need be saved to find that out.
+      tooLarge = base64Bytes(position.sums) > MAX_RECORD_BYTES;
+      if (tooLarge) return;
       if (!(await store.canSave())) return;
       begun = true;
       const marks = await Promise.all(outputs.map((output) => output.mark()));
@@ -73,6 +94,7 @@ export function createSaver(options: SaverOptions, outputs: readonly ArtifactWri
         .catch(() => {})
         .finally(() => {
           running = undefined;
+          removing = removeUnused();
         });
     },
     async settled() {
@@ -83,6 +105,10 @@ export function createSaver(options: SaverOptions, outputs: readonly ArtifactWri
       if (begun) await store.deletePrefix(below);
     },
   };
+}
+
+function base64Bytes(sums: readonly Float64Array[]): number {
+  return Math.ceil(sums.reduce((bytes, one) => bytes + one.byteLength, 0) / 3) * 4;
 }
 
 /** Records name every front, and a long merge has many. */

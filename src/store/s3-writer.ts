@@ -1,6 +1,7 @@
 import { EmrError } from '../errors.js';
 import { incomplete } from './incomplete.js';
 import type { Bucket } from './s3-client.js';
+import { deleteObject } from './s3-delete.js';
 import { createSegments } from './s3-segments.js';
 import { createUpload, partBuffers, partBytesFor, UNKNOWN_SIZE_PART_BYTES, type Upload } from './s3-upload.js';
 import type { ObjectInfo, ObjectWriter } from './types.js';
@@ -63,8 +64,12 @@ export function s3Writer(bucket: Bucket, key: string, bytes: number): ObjectWrit
       const next = () => `${place}/${String(++saved).padStart(8, '0')}`;
       // What is less than a part is still here. It goes there by itself, and once more with the segment that it begins.
       if (upload.bytes < partBytes) {
-        const rest = upload.bytes > 0 ? upload.saveRest(next(), signal) : undefined;
-        await Promise.allSettled([rest, segments.settle(next(), signal)]).then(requireAll);
+        const restKey = next();
+        const rest = upload.bytes > 0 ? upload.saveRest(restKey, signal) : undefined;
+        const done = await Promise.allSettled([rest, segments.settle(next(), signal)]);
+        // The caller is told of none of it.
+        if (rest && done.some(isRejected)) await deleteObject(bucket, bucket.key(restKey)).catch(() => {});
+        requireAll(done);
         return [...segments.ended, ...(rest ? [await rest] : [])];
       }
       segments.requireRoom();
@@ -95,6 +100,8 @@ export function s3Writer(bucket: Bucket, key: string, bytes: number): ObjectWrit
     },
   };
 }
+
+const isRejected = (one: PromiseSettledResult<unknown>) => one.status === 'rejected';
 
 function requireAll(results: readonly PromiseSettledResult<unknown>[]): void {
   for (const one of results) if (one.status === 'rejected') throw one.reason;

@@ -79,3 +79,25 @@ test('a server that refuses now is asked again', async () => {
     },
   );
 });
+
+test('a rest that was put beside segments that could not be made safe is removed', async () => {
+  await withFakeS3(
+    copying((response) => answerError(response, 400, 'InvalidRequest')),
+    async (store, seen) => {
+      const { signal } = new AbortController();
+      const writer = await store.openWriter('key', 2 * BYTES.byteLength);
+      await writer.write(BYTES);
+      await assert.rejects(writer.save('saved', signal));
+      await writer.write(BYTES.subarray(0, 100));
+      await assert.rejects(writer.save('saved', signal));
+      const targets = (sent: string) =>
+        seen
+          .filter(({ method, headers }) => method === sent && !headers['x-amz-copy-source'])
+          .map(({ target }) => target);
+      const rest = targets('PUT').filter((target) => target.startsWith('saved/') && !target.includes('uploadId'));
+      assert.equal(rest.length, 1);
+      const removed = targets('DELETE').map((target) => target.split('?')[0]);
+      assert.ok(removed.includes(rest[0]!.split('?')[0]), JSON.stringify(removed));
+    },
+  );
+});
