@@ -1,3 +1,5 @@
+import type { ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import fp from 'fastify-plugin';
 import { EmrError } from '../../errors.js';
@@ -20,6 +22,24 @@ export function requireBody({ raw }: FastifyRequest): void {
   if (raw.destroyed) throw new EmrError('upload_incomplete', 'The client went away before its request was read.');
 }
 
+/** The answers of each connection that have not closed. */
+const openAnswers = new WeakMap<Socket, Set<ServerResponse>>();
+
+/** Of requests that were sent one behind the other Node closes only the answer at the front when their connection closes. */
+function closeWithConnection(answer: ServerResponse, socket: Socket): void {
+  let open = openAnswers.get(socket);
+  if (open === undefined) {
+    const answers = new Set<ServerResponse>();
+    openAnswers.set(socket, answers);
+    socket.once('close', () => {
+      for (const left of answers) left.destroy().emit('close');
+    });
+    open = answers;
+  }
+  const answers = open.add(answer);
+  answer.once('close', () => answers.delete(answer));
+}
+
 /**
  * Fastify's `onResponse` comes when an answer was sent, and never for a client that has gone. Its request goes on all the
  * same: what it takes is free, and what it did is known, only when both have ended. Registered first, before hooks that wait.
@@ -34,6 +54,7 @@ export const requestEnd = fp(
     app.decorateRequest('isAnswered', false);
 
     app.addHook('onRequest', async (request, reply) => {
+      closeWithConnection(reply.raw, request.raw.socket);
       let sent = false;
       reply.raw.once('finish', () => {
         sent = true;
@@ -46,7 +67,7 @@ export const requestEnd = fp(
     app.addHook('onSend', async (request, reply) => {
       if (request.isAnswered) return;
       request.isAnswered = true;
-      if (reply.raw.closed) end(request, reply, false);
+      if (reply.raw.destroyed) end(request, reply, false);
     });
   },
   { name: 'request-end' },

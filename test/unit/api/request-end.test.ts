@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import type { ServerResponse } from 'node:http';
+import { type AddressInfo, connect } from 'node:net';
 import { Readable, Writable } from 'node:stream';
 import { after, test } from 'node:test';
 import Fastify from 'fastify';
@@ -144,4 +145,21 @@ test('a download whose client goes away, before it or amid it, ends once', async
   late.destroy();
   await until('it has ended', () => ended.length === 2);
   assert.deepEqual(ended[1], ['/stream', 200, false]);
+});
+
+test('requests behind another one on their connection end with it', async () => {
+  const { app, ended } = await heldApp();
+  const { port } = app.server.address() as AddressInfo;
+  const client = connect(port, '127.0.0.1');
+  client.write('GET /stream HTTP/1.1\r\nHost: x\r\n\r\nGET /metrics HTTP/1.1\r\nHost: x\r\n\r\n');
+  await once(client, 'data');
+  client.destroy();
+  await until('both have ended', () => ended.length === 2);
+  assert.deepEqual(
+    ended.map(([url, , sent]) => [url, sent]),
+    [
+      ['/stream', false],
+      ['/metrics', false],
+    ],
+  );
 });
