@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { Bucket } from './s3-client.js';
 import { createObject } from './s3-create.js';
 import { deleteObject } from './s3-delete.js';
-import { isUnsupported } from './s3-errors.js';
+import { isUnsupported, statusOf } from './s3-errors.js';
 import { copyObject } from './s3-join.js';
 import { readSmall } from './s3-reader.js';
 
@@ -29,7 +29,8 @@ export function createCopyCheck(bucket: Bucket): () => Promise<boolean> {
     try {
       known ??= await tryCopy(bucket);
     } catch (error) {
-      if (!isUnsupported(error)) return false;
+      // Who may write and not copy is refused every time. Writing itself has errors of its own.
+      if (!isUnsupported(error) && statusOf(error) !== 403) return false;
       known = false;
     }
     return known;

@@ -47,19 +47,27 @@ const copying = (answer: (response: ServerResponse) => void) => (request: FakeRe
   return response.writeHead(200, { etag: '"v"' }).end();
 };
 
-test('a server without UploadPartCopy cannot save, and is asked once; its probe is removed', async () => {
-  await withFakeS3(
-    copying((response) => answerError(response, 501, 'NotImplemented')),
-    async (store, seen) => {
-      assert.equal(await store.canSave(), false);
-      const asked = seen.length;
-      assert.ok(seen.some(({ method, target }) => method === 'DELETE' && target.includes('uploadId=id')));
-      assert.equal(seen.filter(({ method, target }) => method === 'DELETE' && !target.includes('uploadId')).length, 2);
-      assert.equal(await store.canSave(), false);
-      assert.equal(seen.length, asked);
-    },
-  );
-});
+for (const [status, code] of [
+  [501, 'NotImplemented'],
+  [403, 'AccessDenied'],
+] as const) {
+  test(`a server that answers UploadPartCopy with ${status} cannot save, and is asked once; its probe is removed`, async () => {
+    await withFakeS3(
+      copying((response) => answerError(response, status, code)),
+      async (store, seen) => {
+        assert.equal(await store.canSave(), false);
+        const asked = seen.length;
+        assert.ok(seen.some(({ method, target }) => method === 'DELETE' && target.includes('uploadId=id')));
+        assert.equal(
+          seen.filter(({ method, target }) => method === 'DELETE' && !target.includes('uploadId')).length,
+          2,
+        );
+        assert.equal(await store.canSave(), false);
+        assert.equal(seen.length, asked);
+      },
+    );
+  });
+}
 
 test('a server that takes the copying of a part for an empty one cannot save', async () => {
   await withFakeS3(
