@@ -71,6 +71,8 @@ export async function entropyProblem({ base, tasks, options }: AdaMergingTask): 
     const model = await loadModel(files);
     const examples = examplesFor(model, dataset, Math.max(options.batch_size, Math.min(TOLD, dataset.x.shape[0]!)));
     const weights = merged.map(({ name: tensor }) => model.weights.find((weight) => weight.tensor === tensor)!);
+    // Stored statistics too are merged with λ: a gradient through the weights alone is not that of λ.
+    for (const { variable } of weights) variable.trainable = true;
     learners.push({ name, model, examples, dataset: dataset.name, weights });
   }
   const of = (coefficients: Float64Array, k: number) =>

@@ -90,7 +90,7 @@ function adapt(base: ModelFiles, ...models: ModelFiles[]) {
   });
 }
 
-test('AdaMerging refuses NaN in the base, and coefficients that make a variance negative', async () => {
+test('AdaMerging refuses NaN in the base, follows stored variances, and refuses coefficients that make one negative', async () => {
   const broken = modelOf('broken', { 'first/bias': [0, Infinity] });
   await assert.rejects(adapt(broken, modelOf('one')), {
     code: 'non_finite_weight',
@@ -100,6 +100,12 @@ test('AdaMerging refuses NaN in the base, and coefficients that make a variance 
   const problem = await adapt(modelOf('base'), narrow('one'), narrow('two'));
   const places = [[0], [1]];
   assert.ok(Number.isFinite(problem.entropy(Float64Array.of(0.5, 0.5), places)));
+  const at = (by: number) => problem.entropy(Float64Array.of(0.5 + by, 0.5), places);
+  const numeric = (2 * (at(1e-2) - at(-1e-2))) / 2e-2;
+  const [slope] = problem.gradient(Float64Array.of(0.5, 0.5), places);
+  // The stored variance is all in which the models differ.
+  assert.ok(Math.abs(slope! - numeric) <= 0.01 * Math.abs(numeric), `${slope}, not ${numeric}`);
+  assert.notEqual(numeric, 0);
   // 1 − 0.9·0.8 − 0.9·0.8
   assert.throws(() => problem.entropy(Float64Array.of(0.9, 0.9), places), {
     code: 'model_output',
