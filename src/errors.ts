@@ -91,7 +91,7 @@ export const ERRORS = {
   singular_gram: { status: 422, retry: false, title: 'The Gram matrices of a linear layer are singular' },
   not_for_this_method: { status: 409, retry: false, title: 'The method of this merge has no such output' },
   non_finite_weight: { status: 422, retry: false, title: 'A weight is NaN or infinite' },
-  task_vector_overflow: { status: 422, retry: false, title: 'A fine-tuned weight minus its base is beyond f32' },
+  task_vector_overflow: { status: 422, retry: false, title: 'A task vector or merged weight is beyond its dtype' },
   checkpoint_corrupt: { status: 500, retry: false, title: 'A file of a checkpoint is not what was recorded' },
   artifact_corrupt: { status: 500, retry: false, title: 'A stored artifact is not what was written' },
   cancelled: { status: 409, retry: false, title: 'The merge was cancelled' },

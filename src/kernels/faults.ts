@@ -21,7 +21,7 @@ export function locateFault(
         return { kind: 'overflow', input, index };
       }
     }
-    if (!Number.isFinite(result[index])) return { kind: 'overflow', input: culprit(index), index };
+    if (!Number.isFinite(result[index])) return { kind: 'result_overflow', input: culprit(index), index };
   }
   return undefined;
 }

@@ -100,10 +100,10 @@ export interface RuleTile extends TileInput {
 
 /** What a call found wrong with its input; indices are within the tile. */
 export interface TileFault {
-  readonly kind: 'non_finite' | 'overflow' | 'statistic';
+  readonly kind: 'non_finite' | 'overflow' | 'result_overflow' | 'statistic';
   /**
    * 0 is the base, t the task t (1 … N). `non_finite`: NaN or infinite as f32, so also an F64 beyond f32. `overflow`:
-   * all inputs are finite, but τ_t is beyond f32; or the result is beyond the output dtype, and then t is the lowest
+   * all inputs are finite, but τ_t is beyond f32. `result_overflow`: the result is beyond the output dtype; t is the lowest
    * task whose τ was elected (`emr`), whose term is the largest (`linear`) or whose τ is the largest (`rule`).
    * `statistic`: the statistic of task t is NaN, infinite or negative.
    */

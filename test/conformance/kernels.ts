@@ -186,7 +186,7 @@ export function testEngine(name: string, load: () => Promise<Engine>): void {
           index: 9,
         },
       );
-      assert.deepEqual(faulty(40, [[2, 3, 1e5]], { output: 'F16' }), { kind: 'overflow', input: 2, index: 3 });
+      assert.deepEqual(faulty(40, [[2, 3, 1e5]], { output: 'F16' }), { kind: 'result_overflow', input: 2, index: 3 });
     });
 
     it('takes sums beyond f32 for what they are, and not for a fault', () => {
@@ -230,7 +230,7 @@ export function testEngine(name: string, load: () => Promise<Engine>): void {
         output: 'F16',
         coefficients: new Float32Array([1, 30_000]),
       } as const;
-      assert.deepEqual(runLinear(engine, input, heavy).fault, { kind: 'overflow', input: 2, index: 0 });
+      assert.deepEqual(runLinear(engine, input, heavy).fault, { kind: 'result_overflow', input: 2, index: 0 });
     });
 
     it('takes a model from a rule as the reference does, at every length and for every dtype', () => {
@@ -284,7 +284,11 @@ export function testEngine(name: string, load: () => Promise<Engine>): void {
       ];
       assert.deepEqual(runRule(engine, { rows }, keep).fault, { kind: 'non_finite', input: 2, index: 3 });
       const sound = rows.map((row) => row.slice(0, 3));
-      assert.deepEqual(runRule(engine, { rows: sound }, keep, 'F16').fault, { kind: 'overflow', input: 2, index: 2 });
+      assert.deepEqual(runRule(engine, { rows: sound }, keep, 'F16').fault, {
+        kind: 'result_overflow',
+        input: 2,
+        index: 2,
+      });
       for (const value of [Number.NaN, Infinity, -1]) {
         const workspace = engine.createMerge({ tasks: 1, elements: TILE_ELEMENTS, wide: false, statistics: 1 });
         for (const slot of [0, 1]) fillFloats(workspace.input(slot, 3, 'F32'), 'F32', Float32Array.of(1, 2, 3));
