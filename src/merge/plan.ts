@@ -5,6 +5,7 @@ import { type FloatDtype, isFloat } from '../dtype.js';
 import { bundlePaths, type TaskLayout } from './bundle.js';
 import { type ClassifiedTensor, type Conflict, classifyTensors, elementsOf, sameBytes } from './classify.js';
 import type { MethodTensor, TileProgram } from './methods/types.js';
+import { patternWarnings } from './pattern-warnings.js';
 import { methodOf } from './registry.js';
 import type { MergeRequest } from './request.js';
 import { fitStatistics } from './statistics.js';
@@ -118,6 +119,7 @@ export function planMerge({ request, base, tasks }: PlanInput): MergePlan {
     tensors,
     conflicts,
     warnings: [
+      ...patternWarnings(request, tensors),
       ...f64Warnings(merged),
       ...(wanted?.kind === 'gram' ? gramWarnings(merged) : []),
       ...(request.strict ? [] : implicit.map((conflict) => `${conflict.detail} Kept as it is.`)),

@@ -105,6 +105,28 @@ test('strict makes every implicit extra a conflict, all of them at once', () => 
   assert.deepEqual(plan.warnings, []);
 });
 
+test('a pattern that matches nothing, or nothing that is merged, is a warning, and changes nothing else', () => {
+  const told = (pattern: string, list: string, what: string) =>
+    `The pattern ${pattern} in ${list} matches no ${what}, or none that is not matched before it.`;
+  const plan = planOf({ ...w, x: ['F32', [1]] }, [{ ...w, x: ['F32', [1]] }], {
+    exclude: ['x', 'haed.*'],
+    include: ['w', 'x', 'none'],
+    method: {
+      type: 'task_arithmetic',
+      layers: [
+        { pattern: 'x', lambda: 1 },
+        { pattern: 'w', lambda: 1 },
+      ],
+    },
+  });
+  assert.deepEqual(plan.warnings, [
+    told('none', 'include', 'tensor'),
+    told('haed.*', 'exclude', 'tensor'),
+    told('x', 'layers', 'tensor that is merged'),
+  ]);
+  assert.deepEqual(classesOf(plan), { w: 'merged', x: 'task_specific excluded' });
+});
+
 test('a plan that merges nothing is a conflict', () => {
   const plan = planOf(w, [w], { exclude: ['*'] });
   assert.deepEqual(
