@@ -1,6 +1,14 @@
 import { TASK_SUMS } from '../kernels/types.js';
 import { type MergePlan, plannedFiles } from './plan.js';
-import { addSums, cosines, distances, rescalers, type TensorSums, tensorRescalers } from './rescalers.js';
+import {
+  addSums,
+  cosines,
+  distances,
+  type Rescaler,
+  rescalers,
+  type TensorSums,
+  tensorRescalers,
+} from './rescalers.js';
 
 /**
  * report.json: every figure of the merge, all algebra on the sums of its one pass (docs/semantics.md). Distances are
@@ -10,7 +18,8 @@ export function buildReport(plan: MergePlan, sums: readonly Float64Array[]) {
   const warnings = [...plan.warnings];
   const tasks = plan.tasks.map((task, t) => {
     const tensors = plan.merged.map(({ n }, k) => taskSums(sums[k]!, t, plan.tasks.length, n));
-    if (plan.mask) warnings.push(...rescalerWarnings(task.name, tensors));
+    const names = plan.merged.map(({ name }) => name);
+    if (plan.mask) warnings.push(...rescalerWarnings(task.name, tensors, names));
     const figures = {
       checkpoint: task.record.name,
       ...summary(tensors, plan.mask !== undefined),
@@ -70,12 +79,26 @@ function tensorFigures(sums: TensorSums, plan: MergePlan) {
   return plan.mask ? { ...figures, rescalers: tensorRescalers(sums) } : figures;
 }
 
-function rescalerWarnings(task: string, tensors: readonly TensorSums[]): string[] {
+function rescalerWarnings(task: string, tensors: readonly TensorSums[], names: readonly string[]): string[] {
   const all = addSums(tensors);
   if (all.abs_tau === 0) return [`${task} equals the base in every merged tensor: its rescalers are 0.`];
   if (all.masked_abs_u === 0)
     return [`Nothing of ${task} agrees in sign with the unified vector: its rescalers are 0.`];
-  return [];
+  return [...infiniteRescalers(rescalers(tensors), task), ...infiniteInTensors(task, tensors, names)];
+}
+
+function infiniteInTensors(task: string, tensors: readonly TensorSums[], names: readonly string[]): string[] {
+  return tensors.flatMap((sums, k) => infiniteRescalers(tensorRescalers(sums), `${task} for ${names[k]}`));
+}
+
+/** Reconstruction multiplies in f32. */
+function infiniteRescalers(found: Readonly<Record<Rescaler, number>>, whose: string): string[] {
+  return Object.entries(found)
+    .filter(([, value]) => !Number.isFinite(Math.fround(value)))
+    .map(
+      ([kind, value]) =>
+        `The ${kind} rescaler of ${whose}, ${value}, is beyond f32: with it, values are infinite or NaN.`,
+    );
 }
 
 /** Bytes of the weights, against those of the checkpoints that the bundle stands for. */

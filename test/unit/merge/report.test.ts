@@ -94,6 +94,13 @@ test('a task that agrees nowhere has rescalers 0 and a warning', () => {
   assert.deepEqual(report.warnings, ['Nothing of task-1 agrees in sign with the unified vector: its rescalers are 0.']);
 });
 
+test('a rescaler beyond f32 is a warning', () => {
+  const { warnings } = reportOf([{ w: [1e30, 1e-40] }, { w: [-2e30, 1e-40] }]);
+  assert.match(warnings[0]!, /^The global rescaler of task-1, 1\.\d+e\+70, is beyond f32/);
+  assert.ok(warnings.some((warning) => /of task-1 for w, .* is beyond f32/.test(warning)));
+  assert.ok(warnings.every((warning) => !warning.includes('task-2')));
+});
+
 test('sums of exactly 0: nothing is elected in the paper’s reading, the negative side in the official code’s', () => {
   const tasks = [{ w: [1, 3] }, { w: [-1, 3] }];
   const paper = reportOf(tasks, 'zero');
