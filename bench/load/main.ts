@@ -30,7 +30,8 @@ const env = {
   ...(isDistributed ? { REDIS_URL: redis.url, EMR_THREADS: '1' } : {}),
 };
 const api = await startApi({ ...env, EMR_THREADS: String(cpus().length) });
-const workers = isDistributed ? await Promise.all(Array.from({ length: settings.merges }, () => startWorker(env))) : [];
+const startOne = () => startWorker(env, { behind: true }); // as docs/operations.md has it for one machine
+const workers = isDistributed ? await Promise.all(Array.from({ length: settings.merges }, startOne)) : [];
 let passed = false;
 try {
   passed = await load();

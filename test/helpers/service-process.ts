@@ -36,16 +36,18 @@ export async function startApi(env: ServiceEnvironment): Promise<ApiProcess> {
   return Object.assign(api, { url: line.split(' ').at(-1)! });
 }
 
-export async function startWorker(env: ServiceEnvironment): Promise<ServiceProcess> {
-  const worker = start('worker', { LOG_LEVEL: 'info', ...env });
+/** `behind`: started by `nice`, so that it takes what all others leave. */
+export async function startWorker(env: ServiceEnvironment, { behind = false } = {}): Promise<ServiceProcess> {
+  const worker = start('worker', { LOG_LEVEL: 'info', ...env }, behind ? ['nice', '-n', '19'] : []);
   await until('the worker is ready', () => worker.lines.some((text) => text.includes('"worker ready"')));
   return worker;
 }
 
-function start(program: keyof typeof PROGRAMS, env: ServiceEnvironment): ServiceProcess {
+function start(program: keyof typeof PROGRAMS, env: ServiceEnvironment, by: readonly string[] = []): ServiceProcess {
   const entry = fileURLToPath(new URL(PROGRAMS[program], import.meta.url));
   const { PATH = '' } = process.env;
-  const child = spawn(process.execPath, [...NODE_FLAGS, entry], {
+  const [command, ...args] = [...by, process.execPath, ...NODE_FLAGS, entry];
+  const child = spawn(command!, args, {
     env: { PATH, ...NODE_ENVIRONMENT, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
