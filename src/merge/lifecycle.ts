@@ -34,7 +34,8 @@ export function createLifecycle(
   return {
     async cancel(namespace, id) {
       const ended = await runs.outcome(namespace, id);
-      if (ended.state === 'cancelled') return;
+      // Again: who wrote that fact may have died before he had removed what was left of the attempts.
+      if (ended.state === 'cancelled') return void (await runs.cancel(namespace, id, ended.opening));
       if (ended.state !== 'open') {
         throw new EmrError(`${kind}_ended`, `The ${kind} has ${ended.state} already.`, {
           [kind]: id,

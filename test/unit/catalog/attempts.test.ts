@@ -3,10 +3,13 @@ import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { createMergeCatalog } from '../../../src/catalog/merges.js';
+import { EmrError } from '../../../src/errors.js';
+import { createLifecycle } from '../../../src/merge/lifecycle.js';
+import { createLocalQueue } from '../../../src/queue/local.js';
 import { createFileStore } from '../../../src/store/fs.js';
 import type { Store } from '../../../src/store/types.js';
 import { NAMESPACE, requestOf } from '../../helpers/services.js';
-import { keys } from '../../helpers/stores.js';
+import { keys, refused } from '../../helpers/stores.js';
 import { temporaryFolder } from '../../helpers/temporary.js';
 
 const root = temporaryFolder('emr-attempts-');
@@ -36,6 +39,23 @@ async function withAttempts(over: Store, name: string) {
     folders: () => readdir(join(root, prefix)).catch(() => []),
   };
 }
+
+test('a merge that is cancelled once more is rid of what a cancel that was broken off left', async () => {
+  const broken: Store = {
+    ...store,
+    async deletePrefix() {
+      throw new EmrError('store_unavailable', 'test');
+    },
+  };
+  const { id, state, folders, merges } = await withAttempts(store, 'broken-off');
+  await refused('store_unavailable', () => createMergeCatalog(broken, Date.now).cancel(NAMESPACE, id));
+  assert.equal(await state(), 'cancelled');
+  assert.equal((await folders()).length, 3);
+  const queue = createLocalQueue();
+  await createLifecycle('merge', merges, queue).cancel(NAMESPACE, id);
+  assert.deepEqual(await folders(), []);
+  await queue.close();
+});
 
 for (const end of ['fail', 'cancel'] as const) {
   test(`${end} leaves nothing of any attempt`, async () => {
