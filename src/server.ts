@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import { buildApp } from './api/app.js';
 import { listNamespaces } from './catalog/namespaces.js';
@@ -72,10 +73,16 @@ function startReconciler({ config, store, lifecycle, jobLifecycle, followUp, web
   const run = async () => {
     for (const namespace of await listNamespaces(store)) await reconcile(namespace).catch(giveUp);
   };
-  const tryToRun = () => void run().catch(giveUp);
-  tryToRun();
-  const timer = setInterval(tryToRun, config.reconcileMs);
-  return { stop: () => clearInterval(timer) };
+  const stopped = new AbortController();
+  const repeat = async () => {
+    // One pass after another, however long one takes.
+    for (;;) {
+      await run().catch(giveUp);
+      await delay(config.reconcileMs, undefined, { ref: false, signal: stopped.signal });
+    }
+  };
+  repeat().catch(() => {}); // stopped
+  return { stop: () => stopped.abort() };
 }
 
 /** From package.json, which lies two folders above the compiled file. */

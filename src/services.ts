@@ -80,7 +80,7 @@ export async function createServices(config: Config, log: ServiceLog): Promise<S
   const reconstructor = createReconstructor(store.config, config.threads ?? availableParallelism());
   const tileThreads = createTileThreads(store.config);
   const models = createModels({ store, checkpoints, merges, reconstructor });
-  const uploads = createUploads({ store, ingest, maxBytes: config.maxUploadBytes, now });
+  const uploads = createUploads({ store, ingest, checkpoints, maxBytes: config.maxUploadBytes, now });
   const jobs = createJobCatalog(store, now);
   const evaluations = createEvaluations(store);
   const inputs = createInputs({ sources, checkpoints, merges, downloads: models });

@@ -14,11 +14,14 @@ import { failureView, type RunState, runState } from './schemas/run.js';
 const evaluationRow = z.object({
   dataset: z.string(),
   state: z
-    .enum(['waiting', ...runState.options])
-    .describe('`waiting`: until its merge has succeeded. If it failed or was cancelled, so has this.'),
+    .enum(['waiting', 'refused', ...runState.options])
+    .describe(
+      '`waiting`: until its merge has succeeded; if that failed or was cancelled, so has this. `refused`: it cannot be ' +
+        'run, `error` says why; a data set that was deleted meanwhile, for example. Ask for the batch again after mending it.',
+    ),
   accuracy: z.number().optional(),
   loss: z.number().optional(),
-  error: failureView.optional(),
+  error: failureView.partial({ failed_at: true }).optional(),
 });
 
 export const resultRow = z
@@ -102,8 +105,11 @@ async function evaluationOf(
   );
   const last = known.findLast((one) => one.job === job) ?? known.at(-1);
   if (last) return { dataset, state: 'succeeded', accuracy: last.accuracy, loss: last.loss };
-  const isNever = stateOfMerge === 'failed' || stateOfMerge === 'cancelled';
-  return { dataset, state: isNever ? stateOfMerge : 'waiting' };
+  if (stateOfMerge === 'failed' || stateOfMerge === 'cancelled') return { dataset, state: stateOfMerge };
+  const refusal = stateOfMerge === 'succeeded' && (await followUp.refusalOf(namespace, merge, asked));
+  if (!refusal) return { dataset, state: 'waiting' };
+  const { code, detail, facts } = refusal;
+  return { dataset, state: 'refused', error: { ...facts, code, detail } };
 }
 
 async function nearness({ models }: Parts, namespace: string, fact: RequestFact) {

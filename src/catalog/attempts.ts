@@ -26,8 +26,11 @@ export function createAttempts(store: Store, outcome: Look): Attempts {
     for await (const { objects } of store.list(keys.attempt(ns, id, attempt))) {
       for (const { key } of objects) missing.delete(key);
     }
-    if (missing.size > 0) await store.delete(keys.mergeResult(ns, id));
-    return missing.size === 0;
+    if (missing.size === 0) return true;
+    const now = await outcome(ns, id);
+    // Not that of another attempt, which was written meanwhile.
+    if (now.state === 'succeeded' && now.result.attempt === attempt) await store.delete(keys.mergeResult(ns, id));
+    return false;
   };
 
   return {

@@ -83,7 +83,10 @@ export function createIngest({ store, sources, checkpoints, limits, now }: Inges
       // Whoever deletes the checkpoint looks for a record after the files: one of the two finds that they are gone.
       const gone = await findGone(store, files);
       if (gone === undefined) return record;
-      await store.delete(recordKey);
+      // Not that of the next upload of this name.
+      const latest = await checkpoints.find(namespace, name);
+      if (latest?.files.some(({ location }) => files.some((file) => file.location.key === location.key)))
+        await store.delete(recordKey);
       throw new EmrError('upload_incomplete', `${gone} was deleted meanwhile: upload the files again.`, { file: gone });
     },
   };

@@ -12,7 +12,7 @@ export interface JobCatalog extends Runs<JobFact, JobResult> {
 }
 
 export function createJobCatalog(store: Store, now: () => number): JobCatalog {
-  const runs = createRuns({ store, now, folder: keys.jobs, request: jobFact, result: jobResult });
+  const runs = createRuns({ kind: 'job', store, now, folder: keys.jobs, request: jobFact, result: jobResult });
   return {
     ...runs,
     async get(namespace, id) {

@@ -36,12 +36,14 @@ export interface MergeCatalog extends Omit<Runs<RequestFact, ResultFact>, 'open'
   nameOf(namespace: string, fact: RequestFact): Promise<string | undefined>;
   /** Removes what attempts left that the merge, if it has ended, does not need: `fail` and `cancel` have done so. */
   sweep(namespace: string, id: string): Promise<void>;
-  /** Facts, name and artifacts. */
+  /** The same, and a result whose artifacts are gone is taken back: whoever should have done so died before. */
+  settle(namespace: string, id: string): Promise<Outcome>;
+  /** Facts, name and artifacts; refuses as `Removals.remove`. */
   delete(namespace: string, fact: RequestFact): Promise<void>;
 }
 
 export function createMergeCatalog(store: Store, now: () => number): MergeCatalog {
-  const runs = createRuns({ store, now, folder: keys.merges, request: requestFact, result: resultFact });
+  const runs = createRuns({ kind: 'merge', store, now, folder: keys.merges, request: requestFact, result: resultFact });
   const { find, outcome } = runs;
   const { sweep, confirm } = createAttempts(store, outcome);
 
@@ -75,6 +77,13 @@ export function createMergeCatalog(store: Store, now: () => number): MergeCatalo
     ...shared,
 
     sweep,
+
+    async settle(ns, id) {
+      await sweep(ns, id);
+      const found = await outcome(ns, id);
+      if (found.state !== 'succeeded' || (await confirm(ns, id, found.result))) return found;
+      return outcome(ns, id);
+    },
 
     async succeed(ns, id, result) {
       return (await runs.succeed(ns, id, result)) && confirm(ns, id, result);
@@ -118,11 +127,12 @@ export function createMergeCatalog(store: Store, now: () => number): MergeCatalo
     },
 
     async delete(ns, { id, request }) {
-      // The name first: after it the same merge may be asked for again, and have it.
-      if (request.name !== undefined && (await aliasOf(ns, request.name)) === id) {
-        await store.delete(keys.alias(ns, request.name));
-      }
-      await remove(ns, id);
+      await remove(ns, id, async () => {
+        // The name first: after it the same merge may be asked for again, and have it.
+        if (request.name !== undefined && (await aliasOf(ns, request.name)) === id) {
+          await store.delete(keys.alias(ns, request.name));
+        }
+      });
     },
   };
 }

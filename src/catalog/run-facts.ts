@@ -3,7 +3,8 @@ import { z } from 'zod';
 import { ERRORS, type ErrorCode } from '../errors.js';
 
 export const errorFact = z.object({
-  code: z.enum(Object.keys(ERRORS) as [ErrorCode, ...ErrorCode[]]),
+  // While some processes are newer than others they may meet a code that they do not know.
+  code: z.enum(Object.keys(ERRORS) as [ErrorCode, ...ErrorCode[]]).catch('internal'),
   detail: z.string(),
   facts: z.record(z.string(), z.unknown()),
   failed_at: z.string(),

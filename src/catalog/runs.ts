@@ -1,6 +1,6 @@
 import type { z } from 'zod';
 import { toEmrError } from '../errors.js';
-import type { Job, JobContext } from '../queue/types.js';
+import type { Job, JobContext, RunKind } from '../queue/types.js';
 import type { Store } from '../store/types.js';
 import { readFact, writeFact } from './facts.js';
 import { createOpenings } from './openings.js';
@@ -42,15 +42,22 @@ export interface Runs<Fact extends RunFact, Result> {
   outcome(namespace: string, id: string): Promise<Outcome<Result>>;
   /** Every one, in no order. */
   all(namespace: string): AsyncIterable<Fact>;
+  /**
+   * Looks at every id below which anything is stored, several at a time. What a look throws is thrown after the last:
+   * one record that cannot be read must not stop what is done for the others.
+   */
+  eachId(namespace: string, look: (id: string) => Promise<void>): Promise<void>;
   /** Each ends the run unless it has ended: of racing calls for one fact, one writes it. A success ends every opening. */
   succeed(namespace: string, id: string, result: Result): Promise<boolean>;
   fail(namespace: string, id: string, error: unknown, opening?: number): Promise<boolean>;
   cancel(namespace: string, id: string, opening?: number): Promise<boolean>;
-  /** Facts, and whatever else lies below them. */
-  remove(namespace: string, id: string): Promise<void>;
+  /** See `Removals`. */
+  remove(namespace: string, id: string, also?: () => Promise<void>): Promise<void>;
+  removeRemains(namespace: string, id: string): Promise<void>;
 }
 
 export interface RunsOptions<F extends z.ZodType<RunFact>, R extends z.ZodType> {
+  readonly kind: RunKind;
   readonly store: Store;
   readonly now: () => number;
   /** The prefix below which every run has a folder of its id. */
@@ -63,13 +70,13 @@ export interface RunsOptions<F extends z.ZodType<RunFact>, R extends z.ZodType> 
 const READS_AT_ONCE = 16;
 
 export function createRuns<F extends z.ZodType<RunFact>, R extends z.ZodType>({
+  kind,
   store,
   now,
   folder,
   ...schemas
 }: RunsOptions<F, R>): Runs<z.output<F>, z.output<R>> {
   const openings = createOpenings({ store, now, folder });
-  const removals = createRemovals({ store, now, folder });
   const timestamp = () => new Date(now()).toISOString();
   const keyOf = (ns: string, id: string, fact: 'request' | 'result') => `${folder(ns)}${id}/${fact}.json`;
   const endOf = (ns: string, id: string, fact: 'error' | 'cancelled', opening: number) =>
@@ -95,34 +102,56 @@ export function createRuns<F extends z.ZodType<RunFact>, R extends z.ZodType>({
     return cancelled ? { opening, state: 'cancelled', ...cancelled } : { opening, state: 'open' };
   };
 
+  const isOpen = async (ns: string, id: string) =>
+    (await find(ns, id)) !== undefined && (await outcome(ns, id)).state === 'open';
+  const { requireStays, remove, removeRemains } = createRemovals({ kind, store, now, isOpen, folder });
+
+  /** The run, if nobody has removed it or is about to, after something was written that a removal might take along. */
+  const requireThere = async (ns: string, id: string) => {
+    await requireStays(ns, id);
+    const known = await find(ns, id);
+    if (known === undefined) throw beingDeleted(id);
+    return known;
+  };
+
+  async function* idsAtOnce(ns: string): AsyncGenerator<readonly string[]> {
+    for await (const { prefixes } of store.list(folder(ns), { delimiter: true })) {
+      for (let at = 0; at < prefixes.length; at += READS_AT_ONCE) {
+        yield prefixes.slice(at, at + READS_AT_ONCE).map((prefix) => prefix.slice(folder(ns).length, -1));
+      }
+    }
+  }
+
   return {
     find,
     outcome,
 
     async open(ns, fact) {
       const { id } = fact;
-      await removals.requireStays(ns, id);
+      await requireStays(ns, id);
       const isNew = await writeFact(store, keyOf(ns, id, 'request'), fact);
-      // A removal that began meanwhile may take the request along, now or before its mark is gone.
-      await removals.requireStays(ns, id);
-      const known = await find(ns, id);
-      if (known === undefined) throw beingDeleted(id);
+      const known = await requireThere(ns, id);
       const found = await outcome(ns, id);
       // Of a new run: by the worker of one that was deleted, which was late to notice.
       if (hasEndedBadly(found)) {
         const opening = await openings.next(ns, id, found.opening);
-        return { fact: known, created: true, outcome: { opening, state: 'open' } };
+        return { fact: await requireThere(ns, id), created: true, outcome: { opening, state: 'open' } };
       }
       return { fact: known, created: isNew, outcome: found };
     },
 
     async *all(ns) {
-      for await (const { prefixes } of store.list(folder(ns), { delimiter: true })) {
-        for (let at = 0; at < prefixes.length; at += READS_AT_ONCE) {
-          const ids = prefixes.slice(at, at + READS_AT_ONCE).map((prefix) => prefix.slice(folder(ns).length, -1));
-          for (const fact of await Promise.all(ids.map((id) => find(ns, id)))) if (fact) yield fact;
-        }
+      for await (const ids of idsAtOnce(ns)) {
+        for (const fact of await Promise.all(ids.map((id) => find(ns, id)))) if (fact) yield fact;
       }
+    },
+
+    async eachId(ns, look) {
+      const failures: unknown[] = [];
+      for await (const ids of idsAtOnce(ns)) {
+        await Promise.all(ids.map((id) => look(id).catch((error: unknown) => failures.push(error))));
+      }
+      if (failures.length > 0) throw failures[0];
     },
 
     succeed: (ns, id, result) => writeFact(store, keyOf(ns, id, 'result'), result),
@@ -136,7 +165,8 @@ export function createRuns<F extends z.ZodType<RunFact>, R extends z.ZodType>({
     cancel: (ns, id, opening = 0) =>
       writeFact(store, endOf(ns, id, 'cancelled', opening), { cancelled_at: timestamp() }),
 
-    remove: (ns, id) => removals.remove(ns, id),
+    remove,
+    removeRemains,
   };
 }
 
@@ -156,11 +186,14 @@ export async function isKnown(
  * or for another try.
  */
 export async function endFailed(
-  runs: Pick<Runs<RunFact, unknown>, 'cancel' | 'fail'>,
-  { namespace, id, opening }: Pick<Job, 'namespace' | 'id' | 'opening'>,
+  runs: Pick<Runs<RunFact, unknown>, 'cancel' | 'fail' | 'find'>,
+  { namespace, opening }: Pick<Job, 'namespace' | 'opening'>,
+  { id, created_at }: RunFact,
   { signal }: JobContext,
   failure: unknown,
 ): Promise<void> {
+  // It may have been deleted and asked for again: that one is not this attempt's to end.
+  if ((await runs.find(namespace, id))?.created_at !== created_at) return;
   if (signal.reason === 'cancelled') await runs.cancel(namespace, id, opening);
   else if (signal.aborted || toEmrError(failure).retry) throw failure;
   else await runs.fail(namespace, id, failure, opening);

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { EmrError } from '../errors.js';
 import { checkFileName } from '../names.js';
 import type { Store } from '../store/types.js';
+import type { CheckpointCatalog } from './checkpoints.js';
 import { readFact, writeFact } from './facts.js';
 import type { Ingest, IngestFile } from './ingest.js';
 import { keys } from './keys.js';
@@ -14,7 +15,7 @@ export interface UploadedFile {
   readonly sha256: string;
 }
 
-/** A multipart upload: several files, then `commit`; or `abort`, which leaves nothing. */
+/** A multipart upload: several files, then `commit`; or `abort`, which leaves nothing but what was committed after all. */
 export interface Upload {
   add(file: string, source: AsyncIterable<Uint8Array>): Promise<void>;
   commit(): Promise<CheckpointRecord>;
@@ -36,6 +37,7 @@ export interface Uploads {
 export interface UploadsOptions {
   readonly store: Store;
   readonly ingest: Ingest;
+  readonly checkpoints: CheckpointCatalog;
   readonly maxBytes: number;
   readonly now: () => number;
 }
@@ -44,7 +46,7 @@ export interface UploadsOptions {
  * Every upload writes under an id of its own, so that two uploads of one name can never mix their bytes; the checkpoint's
  * record, created once, says which of them it is. Ids sort by time.
  */
-export function createUploads({ store, ingest, maxBytes, now }: UploadsOptions): Uploads {
+export function createUploads({ store, ingest, checkpoints, maxBytes, now }: UploadsOptions): Uploads {
   const newId = () => `${now().toString(36).padStart(9, '0')}-${randomBytes(6).toString('hex')}`;
 
   const receive = async (prefix: string, file: string, source: AsyncIterable<Uint8Array>, limit: number) => {
@@ -54,7 +56,25 @@ export function createUploads({ store, ingest, maxBytes, now }: UploadsOptions):
     return { name: file, ...result, version, location: { in: 'store', key } } satisfies IngestFile;
   };
 
+  /**
+   * Takes back an upload that failed. The record decides whether it has: the answer to writing it may have been lost after
+   * it took effect, and while it cannot be read nothing may be removed.
+   */
+  const discard = async (namespace: string, name: string, prefix: string): Promise<void> => {
+    const record = await checkpoints.find(namespace, name);
+    if (!record?.files.some(({ location }) => location.key.startsWith(prefix))) await store.deletePrefix(prefix);
+  };
+
   /** What else was uploaded under the name, files that were sent again for one, is of no use any more. */
+  const removeUnused = async (namespace: string, name: string, files: readonly IngestFile[]): Promise<void> => {
+    for await (const { prefixes } of store.list(keys.uploads(namespace, name), { delimiter: true })) {
+      for (const prefix of prefixes) {
+        const used = files.some(({ location }) => location.key.startsWith(prefix));
+        if (!used) await store.deletePrefix(prefix);
+      }
+    }
+  };
+
   const commit = async (
     namespace: string,
     name: string,
@@ -62,12 +82,8 @@ export function createUploads({ store, ingest, maxBytes, now }: UploadsOptions):
     source?: string,
   ): Promise<CheckpointRecord> => {
     const record = await ingest.commit(namespace, name, files, source === undefined ? undefined : { source });
-    for await (const { prefixes } of store.list(keys.uploads(namespace, name), { delimiter: true })) {
-      for (const prefix of prefixes) {
-        const used = files.some(({ location }) => location.key.startsWith(prefix));
-        if (!used) await store.deletePrefix(prefix);
-      }
-    }
+    // The checkpoint is there: what cannot be removed now goes with it.
+    await removeUnused(namespace, name, files).catch(() => {});
     return record;
   };
 
@@ -88,7 +104,7 @@ export function createUploads({ store, ingest, maxBytes, now }: UploadsOptions):
           files.push(received);
         },
         commit: () => commit(namespace, name, files, source),
-        abort: () => store.deletePrefix(prefix),
+        abort: () => discard(namespace, name, prefix),
       };
     },
 
@@ -103,7 +119,7 @@ export function createUploads({ store, ingest, maxBytes, now }: UploadsOptions):
         await writeFact(store, `${prefix}upload.json`, uploaded);
         return uploaded;
       } catch (error) {
-        await store.deletePrefix(prefix);
+        await discard(namespace, name, prefix);
         throw error;
       }
     },

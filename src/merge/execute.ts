@@ -38,11 +38,12 @@ export function createMergeHandler(options: ExecuteOptions): JobHandler {
   const { store, merges } = options;
   return async ({ namespace, id, opening = 0 }, context) => {
     const fact = await merges.find(namespace, id);
-    if (fact === undefined) return;
-    const before = await merges.outcome(namespace, id);
-    // Perhaps in a worker that died before it could remove what others had left.
-    if (before.state !== 'open') return merges.sweep(namespace, id);
-    if (before.opening !== opening) return; // of a job that nobody asks for any more
+    // It was deleted: an attempt that died then may have written since.
+    if (fact === undefined) return merges.removeRemains(namespace, id);
+    // If it has ended, perhaps in a worker that died before it could remove what others had left.
+    const before = await merges.settle(namespace, id);
+    // The other is a job that nobody asks for any more.
+    if (before.state !== 'open' || before.opening !== opening) return;
 
     const attempt = `${options.now().toString(36)}-${randomBytes(4).toString('hex')}`;
     const prefix = keys.attempt(namespace, id, attempt);
@@ -66,7 +67,7 @@ export function createMergeHandler(options: ExecuteOptions): JobHandler {
     const outcome = await merges.outcome(namespace, id).catch(() => undefined);
     const isOwn = outcome?.state === 'succeeded' && outcome.result.attempt === attempt;
     if (outcome && outcome.state !== 'open' && !isOwn) return;
-    await endFailed(merges, { namespace, id, opening }, context, failure);
+    await endFailed(merges, { namespace, opening }, fact, context, failure);
   };
 }
 

@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import type { RunFact, Runs } from '../catalog/runs.js';
+import type { MergeCatalog } from '../catalog/merges.js';
+import type { Outcome, RunFact, Runs } from '../catalog/runs.js';
 import { EmrError } from '../errors.js';
 import type { RunKind, WorkQueue } from '../queue/types.js';
 
@@ -7,24 +8,27 @@ import type { RunKind, WorkQueue } from '../queue/types.js';
 const CANCEL_WAIT_MS = 3_000;
 const CANCEL_POLL_MS = 25;
 
+type Ended = Pick<Outcome<unknown>, 'state' | 'opening'>;
+
 export interface Lifecycle {
   /** Ends the run as cancelled; returns when it is. `merge_ended` or `job_ended` if it has succeeded or failed. */
   cancel(namespace: string, id: string): Promise<void>;
-  /** Queues again every accepted run that has neither ended nor a job: after a restart, or when Redis lost its data. */
+  /**
+   * Queues again every accepted run that has neither ended nor a job: after a restart, or when Redis lost its data. Removes
+   * what is left of runs that have ended or were deleted, if whoever ended them died before he had.
+   */
   reconcile(namespace: string): Promise<number>;
 }
 
 /** What happens to merges, or to jobs, from outside of the worker that runs them. */
 export function createLifecycle(
   kind: RunKind,
-  runs: Pick<Runs<RunFact, unknown>, 'all' | 'outcome' | 'cancel'>,
+  runs: Pick<Runs<RunFact, unknown>, 'eachId' | 'find' | 'outcome' | 'cancel' | 'removeRemains'> &
+    Partial<Pick<MergeCatalog, 'sweep'>>,
   queue: WorkQueue,
 ): Lifecycle {
-  /**
-   * By namespace: runs that had succeeded when they were looked at last, and need no look again. With the time of the
-   * request: one that is deleted and asked for again has the same id, and is open.
-   */
-  const succeeded = new Map<string, ReadonlySet<string>>();
+  /** By namespace: how runs had ended that were looked at last. A success is for ever, and needs no look again. */
+  const ended = new Map<string, ReadonlyMap<string, Ended>>();
 
   const isOpen = async (namespace: string, id: string, opening: number) => {
     const now = await runs.outcome(namespace, id);
@@ -57,21 +61,25 @@ export function createLifecycle(
 
     async reconcile(namespace) {
       let queued = 0;
-      const before = succeeded.get(namespace);
-      const settled = new Set<string>();
-      for await (const { id, created_at } of runs.all(namespace)) {
-        const run = `${id} ${created_at}`;
-        if (before?.has(run)) {
-          settled.add(run);
-          continue;
+      const before = ended.get(namespace);
+      const settled = new Map<string, Ended>();
+      const look = async (id: string) => {
+        const fact = await runs.find(namespace, id);
+        if (fact === undefined) return runs.removeRemains(namespace, id);
+        // One that is deleted and asked for again has the same id.
+        const run = `${id} ${fact.created_at}`;
+        const last = before?.get(run);
+        const { state, opening } = last?.state === 'succeeded' ? last : await runs.outcome(namespace, id);
+        if (state === 'open') {
+          if (await queue.status({ kind, namespace, id, opening })) return;
+          await queue.enqueue({ kind, namespace, id, opening });
+          queued += 1;
+        } else {
+          if (last?.opening !== opening) await runs.sweep?.(namespace, id);
+          settled.set(run, { state, opening });
         }
-        const { state, opening } = await runs.outcome(namespace, id);
-        if (state === 'succeeded') settled.add(run);
-        if (state !== 'open' || (await queue.status({ kind, namespace, id, opening }))) continue;
-        await queue.enqueue({ kind, namespace, id, opening });
-        queued += 1;
-      }
-      succeeded.set(namespace, settled);
+      };
+      await runs.eachId(namespace, look).finally(() => ended.set(namespace, settled));
       return queued;
     },
   };

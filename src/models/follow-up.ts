@@ -35,6 +35,8 @@ export interface FollowUp {
   reconcile(namespace: string): Promise<number>;
   /** The job that evaluates so, undefined while it is not accepted. */
   jobOf(namespace: string, merge: string, asked: AskedEvaluation): Promise<string | undefined>;
+  /** Why what was asked of a merge that has succeeded cannot become a job, undefined if it can. */
+  refusalOf(namespace: string, merge: string, asked: AskedEvaluation): Promise<EmrError | undefined>;
 }
 
 export interface FollowUpOptions {
@@ -60,22 +62,27 @@ export function createFollowUp(options: FollowUpOptions): FollowUp {
     return (await jobs.find(namespace, id)) && id;
   };
 
+  /** Whether it is a job that needs nothing more: one that succeeded for a merge that was deleted since has to be noted. */
+  const isJob = async (namespace: string, merge: string, asked: AskedEvaluation) => {
+    const job = await jobOf(namespace, merge, asked);
+    if (job === undefined || (await jobs.outcome(namespace, job)).state !== 'succeeded') return job !== undefined;
+    return (await store.stat(keys.evaluation(namespace, merge, job))) !== undefined;
+  };
+
   const submitAll = async (namespace: string, merge: string, isAgain: boolean): Promise<number> => {
     let queued = 0;
     for await (const { objects } of store.list(keys.askedEvaluations(namespace, merge))) {
       for (const { key } of objects) {
         const asked = await readFact(store, key, askedFact);
-        if (asked === undefined || (!isAgain && (await jobOf(namespace, merge, asked)))) continue;
+        if (asked === undefined || (!isAgain && (await isJob(namespace, merge, asked)))) continue;
         try {
           const { created } = await jobSubmitter.submit(namespace, requestOf(merge, asked));
           queued += created ? 1 : 0;
         } catch (error) {
-          if (!(error instanceof EmrError) || error.retry) throw error;
-          onRefusal(error, merge, asked);
+          onRefusal(refusal(error), merge, asked);
         }
       }
     }
-    settled.add(`${namespace}/${merge}`);
     return queued;
   };
 
@@ -87,6 +94,15 @@ export function createFollowUp(options: FollowUpOptions): FollowUp {
   return {
     jobOf,
     follow: (namespace, merge) => follow(namespace, merge),
+
+    async refusalOf(namespace, merge, asked) {
+      try {
+        await jobSubmitter.isKnown(namespace, requestOf(merge, asked));
+        return undefined;
+      } catch (error) {
+        return refusal(error);
+      }
+    },
 
     async check(namespace, { tasks }, plan) {
       for (const [name, dataset] of Object.entries(plan)) {
@@ -107,12 +123,24 @@ export function createFollowUp(options: FollowUpOptions): FollowUp {
 
     async reconcile(namespace) {
       let queued = 0;
-      for await (const { id } of merges.all(namespace)) {
-        if (!settled.has(`${namespace}/${id}`)) queued += await follow(namespace, id);
-      }
+      await merges.eachId(namespace, async (id) => {
+        const fact = await merges.find(namespace, id);
+        // One that is deleted and asked for again has the same id.
+        const run = `${namespace}/${id} ${fact?.created_at}`;
+        if (fact === undefined || settled.has(run)) return;
+        if ((await merges.outcome(namespace, id)).state !== 'succeeded') return;
+        queued += await submitAll(namespace, id, false);
+        settled.add(run);
+      });
       return queued;
     },
   };
+}
+
+/** The error, if to ask again does not help; throws it if it does. */
+function refusal(error: unknown): EmrError {
+  if (error instanceof EmrError && !error.retry) return error;
+  throw error;
 }
 
 const requestOf = (merge: string, { task, dataset }: AskedEvaluation): JobRequest =>

@@ -1,6 +1,6 @@
 import type { CheckpointCatalog } from '../catalog/checkpoints.js';
 import type { JobFact } from '../catalog/job-facts.js';
-import type { Uploads } from '../catalog/uploads.js';
+import type { Upload, Uploads } from '../catalog/uploads.js';
 import { layoutSafetensors } from '../checkpoint/safetensors-layout.js';
 import { EmrError } from '../errors.js';
 import type { JobRequest } from './request.js';
@@ -34,24 +34,37 @@ export async function storeOutput(
   namespace: string,
   { id, request }: JobFact,
   tensors: readonly RawTensor[],
+  signal: AbortSignal,
 ): Promise<void> {
   const output = outputOf(request);
   if (output === undefined || (await hasOutput(checkpoints, namespace, id, output))) return;
-  const upload = await uploads.begin(namespace, output, sourceOf(id));
   try {
-    await upload.add(OUTPUT_FILE, fileOf(tensors));
-    await upload.commit();
+    const upload = await uploads.begin(namespace, output, sourceOf(id));
+    await commitFile(upload, tensors, signal);
   } catch (error) {
-    await upload.abort();
     // Another attempt at this job may have been first.
     if (!(error instanceof EmrError) || error.code !== 'name_taken') throw error;
     await hasOutput(checkpoints, namespace, id, output);
   }
 }
 
-async function* fileOf(tensors: readonly RawTensor[]): AsyncGenerator<Uint8Array> {
+async function commitFile(upload: Upload, tensors: readonly RawTensor[], signal: AbortSignal): Promise<void> {
+  try {
+    await upload.add(OUTPUT_FILE, fileOf(tensors, signal));
+    signal.throwIfAborted();
+    await upload.commit();
+  } catch (error) {
+    await upload.abort();
+    throw error;
+  }
+}
+
+async function* fileOf(tensors: readonly RawTensor[], signal: AbortSignal): AsyncGenerator<Uint8Array> {
   const layout = layoutSafetensors(tensors);
   const bytes = new Map(tensors.map((tensor) => [tensor.name, tensor.bytes]));
   yield layout.header;
-  for (const { name } of layout.tensors) yield bytes.get(name)!;
+  for (const { name } of layout.tensors) {
+    signal.throwIfAborted();
+    yield bytes.get(name)!;
+  }
 }

@@ -48,7 +48,7 @@ async function tables(second: string, evaluate: Json, isDone: (row: ResultRow) =
   await until('it has come to its end', async () => isDone(await row()));
   const text = await (await server.call('GET', `/v1/batches/${id}/results?format=csv`)).text();
   const [head, cells] = text.split('\r\n').map((line) => line.split(','));
-  return { row: await row(), csv: Object.fromEntries(head!.map((name, i) => [name, cells![i]])) };
+  return { id, row: await row(), csv: Object.fromEntries(head!.map((name, i) => [name, cells![i]])) };
 }
 
 test('nothing waits for a merge that has failed', async () => {
@@ -72,4 +72,23 @@ test('an evaluation that failed is told from one that is to come, and why it fai
 test('the average is that of the tasks that were to be evaluated', async () => {
   const { row } = await tables('two', { a: 'good' }, ({ evaluations }) => evaluations.a!.state === 'succeeded');
   assert.equal(row.average_accuracy, row.evaluations.a!.accuracy);
+});
+
+test('an evaluation whose data set is gone does not wait for ever', async () => {
+  assert.equal((await server.upload('short-lived', data(0, 2))).status, 201);
+  const { id } = await tables('two', { a: 'short-lived' }, ({ evaluations }) => evaluations.a!.state === 'failed');
+  await server.expect(204, 'DELETE', '/v1/checkpoints/short-lived');
+  const { items } = await server.expect(200, 'GET', `/v1/batches/${id}/results`);
+  const { state, error } = (items as unknown as [ResultRow])[0].evaluations.a!;
+  assert.deepEqual([state, error!.code, error!.checkpoint], ['refused', 'unknown_checkpoint', 'short-lived']);
+});
+
+test('evaluations that were computed for a merge that was deleted since count for the same merge', async () => {
+  const isDone = ({ evaluations }: ResultRow) => evaluations.b!.state === 'succeeded';
+  const { row } = await tables('two', { b: 'good' }, isDone);
+  await server.expect(204, 'DELETE', `/v1/merges/${row.merge}`);
+  const again = await tables('two', { b: 'good' }, isDone);
+  assert.deepEqual(again.row, row);
+  const { items } = await server.expect(200, 'GET', `/v1/merges/${row.merge}/evaluations`);
+  assert.equal((items as unknown[]).length, 1);
 });

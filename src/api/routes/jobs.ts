@@ -1,6 +1,5 @@
 import { Readable } from 'node:stream';
 import { z } from 'zod';
-import { EmrError } from '../../errors.js';
 import { jobRequest } from '../../models/request.js';
 import type { Services } from '../../services.js';
 import { viewJob } from '../job-view.js';
@@ -80,8 +79,10 @@ export function jobRoutes(app: Api, services: Services): void {
       },
     },
     async ({ params, access }, reply) => {
-      const fact = await jobs.get(access.namespace, params.id);
-      const events = Readable.from(runEvents(() => viewJob(services, access.namespace, fact), closing.signal));
+      const { id } = await jobs.get(access.namespace, params.id);
+      // Each time anew: it may be deleted meanwhile, and then the stream ends.
+      const look = async () => viewJob(services, access.namespace, await jobs.get(access.namespace, id));
+      const events = Readable.from(runEvents(look, closing.signal));
       reply.header('cache-control', 'no-store').header('x-accel-buffering', 'no').type('text/event-stream');
       // A stream passes the serializer by; the schema's type does not know that.
       return reply.send(events as unknown as z.output<typeof runEvent>);
@@ -119,9 +120,6 @@ export function jobRoutes(app: Api, services: Services): void {
     },
     async ({ params, access }, reply) => {
       const { id } = await jobs.get(access.namespace, params.id);
-      if ((await jobs.outcome(access.namespace, id)).state === 'open') {
-        throw new EmrError('job_running', 'Cancel the job first.', { job: id });
-      }
       await jobs.remove(access.namespace, id);
       return reply.status(204).send();
     },

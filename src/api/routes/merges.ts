@@ -1,6 +1,5 @@
 import { Readable } from 'node:stream';
 import { z } from 'zod';
-import { EmrError } from '../../errors.js';
 import { mergeRequest } from '../../merge/request.js';
 import type { Services } from '../../services.js';
 import { viewMerge } from '../merge-view.js';
@@ -145,9 +144,6 @@ export function mergeRoutes(app: Api, services: Services): void {
     },
     async ({ params, access }, reply) => {
       const fact = await merges.get(access.namespace, params.id);
-      if ((await merges.outcome(access.namespace, fact.id)).state === 'open') {
-        throw new EmrError('merge_running', 'Cancel the merge first.', { merge: fact.id });
-      }
       await merges.delete(access.namespace, fact);
       return reply.status(204).send();
     },

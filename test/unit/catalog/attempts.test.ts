@@ -40,13 +40,42 @@ async function withAttempts(over: Store, name: string) {
   };
 }
 
+/** Of a process that dies, or loses the store, in the moment in which it would remove files. */
+const broken: Store = {
+  ...store,
+  async deletePrefix() {
+    throw new EmrError('store_unavailable', 'test');
+  },
+};
+
+for (const end of ['cancelled', 'failed', 'succeeded'] as const) {
+  test(`the reconciler removes what is left of a merge that has ${end}, once`, async () => {
+    const { id, state, folders, merges } = await withAttempts(store, `reconciled-${end}`);
+    const { cancel, fail } = createMergeCatalog(broken, Date.now);
+    if (end === 'succeeded') await merges.succeed(NAMESPACE, id, resultOf('whole'));
+    else {
+      const ending = () => (end === 'failed' ? fail(NAMESPACE, id, new Error('no')) : cancel(NAMESPACE, id));
+      await refused('store_unavailable', ending);
+    }
+    assert.equal(await state(), end);
+    assert.equal((await folders()).length, 3);
+
+    const queue = createLocalQueue();
+    const swept: string[] = [];
+    const sweep = async (namespace: string, run: string) => {
+      swept.push(run);
+      await merges.sweep(namespace, run);
+    };
+    const { reconcile } = createLifecycle('merge', { ...merges, sweep }, queue);
+    await reconcile(NAMESPACE);
+    assert.deepEqual(await folders(), end === 'succeeded' ? ['whole'] : []);
+    await reconcile(NAMESPACE);
+    assert.equal(swept.filter((run) => run === id).length, 1, 'a pass goes over all merges, and is repeated for ever');
+    await queue.close();
+  });
+}
+
 test('a merge that is cancelled once more is rid of what a cancel that was broken off left', async () => {
-  const broken: Store = {
-    ...store,
-    async deletePrefix() {
-      throw new EmrError('store_unavailable', 'test');
-    },
-  };
   const { id, state, folders, merges } = await withAttempts(store, 'broken-off');
   await refused('store_unavailable', () => createMergeCatalog(broken, Date.now).cancel(NAMESPACE, id));
   assert.equal(await state(), 'cancelled');
@@ -75,6 +104,16 @@ for (const end of ['fail', 'cancel'] as const) {
     assert.deepEqual(await folders(), ['whole']);
   });
 }
+
+test('a result whose artifacts are gone is taken back by whoever takes the merge up next', async () => {
+  const { merges, id, state, stored } = await withAttempts(store, 'settled');
+  assert.equal(await merges.succeed(NAMESPACE, id, resultOf('whole')), true);
+  assert.equal((await merges.settle(NAMESPACE, id)).state, 'succeeded');
+  assert.deepEqual(await stored(), ['whole/model.safetensors']);
+  await store.deletePrefix(`${NAMESPACE}/merges/${id}/a/`);
+  assert.equal((await merges.settle(NAMESPACE, id)).state, 'open');
+  assert.equal(await state(), 'open');
+});
 
 test('a sweep takes nothing of a merge that is open', async () => {
   const { merges, id, folders } = await withAttempts(store, 'open');

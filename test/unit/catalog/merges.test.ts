@@ -5,11 +5,13 @@ import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { createMergeCatalog } from '../../../src/catalog/merges.js';
 import type { CheckpointRecord } from '../../../src/catalog/records.js';
+import { endFailed } from '../../../src/catalog/runs.js';
 import { EmrError } from '../../../src/errors.js';
 import { mergeRequest } from '../../../src/merge/request.js';
 import { createFileStore } from '../../../src/store/fs.js';
 import type { Store } from '../../../src/store/types.js';
-import { refused } from '../../helpers/stores.js';
+import { hookedStore } from '../../helpers/hooked-store.js';
+import { keys, refused } from '../../helpers/stores.js';
 import { until } from '../../helpers/until.js';
 
 const root = await mkdtemp(join(tmpdir(), 'emr-catalog-'));
@@ -111,7 +113,7 @@ test('a merge that is asked for while it is deleted is refused, and accepted whe
   const deleting = createMergeCatalog(slow, () => time++).delete('going', fact);
   await until('the request is gone', async () => (await merges.find('going', fact.id)) === undefined);
   await refused('being_deleted', () => merges.accept('going', request(), inputs));
-  await merges.delete('going', fact); // by somebody else, who leaves it to the first
+  await refused('being_deleted', () => merges.delete('going', fact));
   await refused('being_deleted', () => merges.accept('going', request(), inputs));
   goOn();
   await deleting;
@@ -134,6 +136,96 @@ test('a deletion that was broken off is ended by who asks for the merge again', 
   assert.deepEqual((await merges.accept('broken', request(), inputs)).outcome, { state: 'open', opening: 0 });
 });
 
+test('a deletion that failed before anything was gone can be repeated at once', async () => {
+  const { fact } = await merges.accept('again', request(), inputs);
+  await merges.cancel('again', fact.id);
+  const broken: Store = {
+    ...store,
+    async delete() {
+      throw new EmrError('store_unavailable', 'test');
+    },
+  };
+  await refused('store_unavailable', () => createMergeCatalog(broken, () => time++).delete('again', fact));
+  assert.ok(await merges.find('again', fact.id));
+  await merges.delete('again', fact);
+  assert.deepEqual(await keys(store, 'again/'), []);
+});
+
+test('what is left of a deletion that was broken off is removed without a request, and nothing of a merge', async () => {
+  const { fact } = await merges.accept('remains', request(), inputs);
+  await merges.removeRemains('remains', fact.id);
+  assert.ok(await merges.find('remains', fact.id));
+  await merges.cancel('remains', fact.id);
+  const died: Store = { ...store, deletePrefix: async () => {} };
+  await createMergeCatalog(died, () => time++).delete('remains', fact);
+  await merges.removeRemains('remains', fact.id);
+  assert.notDeepEqual(await keys(store, 'remains/'), [], 'somebody may be removing it still');
+  time += 3_600_000;
+  await merges.removeRemains('remains', fact.id);
+  assert.deepEqual(await keys(store, 'remains/'), []);
+  // By a worker that was late to notice.
+  await store.create(`remains/merges/${fact.id}/a/late/model.safetensors`, Buffer.from('bytes'));
+  await merges.removeRemains('remains', fact.id);
+  assert.deepEqual(await keys(store, 'remains/'), []);
+});
+
+test('of a merge that is opened again and deleted in one moment, one of the two is refused', async () => {
+  for (const first of ['open', 'delete'] as const) {
+    const { fact } = await merges.accept(first, request(), inputs);
+    await merges.cancel(first, fact.id);
+    const opening = `${first}/merges/${fact.id}/opened/1.json`;
+    let isIn = false;
+    const hooked = hookedStore(store, async ({ op, key }) => {
+      const isTurn =
+        first === 'open' ? op === 'create' && key.endsWith('mark.json') : op === 'create' && key === opening;
+      if (!isTurn || isIn) return;
+      isIn = true;
+      if (first === 'open') await merges.accept(first, request(), inputs);
+      else await merges.delete(first, fact);
+    });
+    const late = createMergeCatalog(hooked, () => time++);
+    if (first === 'open') {
+      await refused('merge_running', () => late.delete(first, fact));
+      assert.equal((await merges.outcome(first, fact.id)).state, 'open');
+      assert.deepEqual((await merges.accept(first, request(), inputs)).created, false, 'no mark has stayed');
+    } else {
+      await refused('being_deleted', () => late.accept(first, request(), inputs));
+      assert.equal(await merges.find(first, fact.id), undefined);
+    }
+    assert.ok(isIn);
+  }
+});
+
+test('an attempt at a merge that was deleted since does not end the one that was asked for again', async () => {
+  const { fact } = await merges.accept('twice', request(), inputs);
+  await merges.cancel('twice', fact.id);
+  await merges.delete('twice', fact);
+  const { fact: again } = await merges.accept('twice', request(), inputs);
+  const context = { signal: new AbortController().signal, progress() {} };
+  await endFailed(merges, { namespace: 'twice' }, fact, context, new EmrError('source_changed', 'test'));
+  assert.equal((await merges.outcome('twice', again.id)).state, 'open');
+  await endFailed(merges, { namespace: 'twice' }, again, context, new EmrError('source_changed', 'test'));
+  assert.equal((await merges.outcome('twice', again.id)).state, 'failed');
+});
+
+test('one record that cannot be read does not stop a look at the others', async () => {
+  const { fact } = await merges.accept('rotten', request(), inputs);
+  const rotten = `m-${'0'.repeat(24)}`;
+  await store.create(`rotten/merges/${rotten}/request.json`, Buffer.from('{'));
+  const seen: string[] = [];
+  const look = async (id: string) => void ((await merges.find('rotten', id)) && seen.push(id));
+  await refused('artifact_corrupt', () => merges.eachId('rotten', look));
+  assert.deepEqual(seen, [fact.id]);
+});
+
+test('a failure whose code only a newer version knows is a failure all the same', async () => {
+  const { fact } = await merges.accept('newer', request(), inputs);
+  const error = { code: 'from_the_future', detail: 'why', facts: {}, failed_at: '' };
+  await store.create(`newer/merges/${fact.id}/error.json`, Buffer.from(JSON.stringify(error)));
+  const found = await merges.outcome('newer', fact.id);
+  assert.deepEqual(found.state === 'failed' && found.error, { ...error, code: 'internal' });
+});
+
 test('namespaces do not see each other', async () => {
   const { fact } = await merges.accept('mine', request({ name: 'shared' }), inputs);
   await refused('unknown_merge', () => merges.get('yours', fact.id));
@@ -147,6 +239,8 @@ test('a name is free again when its merge is gone', async () => {
   const other = request({ name: 'n', strict: true });
   await refused('name_taken', () => merges.identify('names', other, inputs));
   await refused('name_taken', () => merges.accept('names', other, inputs));
+  await refused('merge_running', () => merges.delete('names', fact));
+  await merges.cancel('names', fact.id);
   await merges.delete('names', fact);
   const { fact: second } = await merges.accept('names', other, inputs);
   assert.equal((await merges.get('names', 'n')).id, second.id);

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { Outcome, RunFact, Runs } from '../../../src/catalog/runs.js';
+import type { Outcome, RunFact } from '../../../src/catalog/runs.js';
 import { createLifecycle } from '../../../src/merge/lifecycle.js';
 import { createLocalQueue } from '../../../src/queue/local.js';
 
@@ -9,10 +9,10 @@ const NAMESPACE = 'default';
 test('a run that succeeded, was deleted and asked for again is queued again when its job is lost', async () => {
   let fact: RunFact = { id: 'same', created_at: '2026-01-01T00:00:00.000Z' };
   let outcome = { state: 'succeeded' } as Outcome<unknown>;
-  const runs: Pick<Runs<RunFact, unknown>, 'all' | 'outcome' | 'cancel'> = {
-    async *all() {
-      yield fact;
-    },
+  const runs: Parameters<typeof createLifecycle>[1] = {
+    eachId: async (_namespace, look) => look(fact.id),
+    find: async () => fact,
+    removeRemains: async () => {},
     outcome: async () => outcome,
     cancel: async () => true,
   };
