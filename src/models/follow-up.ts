@@ -32,7 +32,7 @@ export interface FollowUp {
   /** Queues what is wanted of a merge that has succeeded and is no job yet. */
   follow(namespace: string, merge: string): Promise<number>;
   /** The same for every merge: after a restart, or when a worker ended between a merge and its evaluations. */
-  reconcile(namespace: string): Promise<number>;
+  reconcile(namespace: string, signal?: AbortSignal): Promise<number>;
   /** The job that evaluates so, undefined while it is not accepted. */
   jobOf(namespace: string, merge: string, asked: AskedEvaluation): Promise<string | undefined>;
   /** Why what was asked of a merge that has succeeded cannot become a job, undefined if it can. */
@@ -121,9 +121,9 @@ export function createFollowUp(options: FollowUpOptions): FollowUp {
       await follow(namespace, merge, true);
     },
 
-    async reconcile(namespace) {
+    async reconcile(namespace, signal) {
       let queued = 0;
-      await merges.eachId(namespace, async (id) => {
+      const look = async (id: string) => {
         const fact = await merges.find(namespace, id);
         // One that is deleted and asked for again has the same id.
         const run = `${namespace}/${id} ${fact?.created_at}`;
@@ -131,7 +131,8 @@ export function createFollowUp(options: FollowUpOptions): FollowUp {
         if ((await merges.outcome(namespace, id)).state !== 'succeeded') return;
         queued += await submitAll(namespace, id, false);
         settled.add(run);
-      });
+      };
+      await merges.eachId(namespace, look, signal);
       return queued;
     },
   };
