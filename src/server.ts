@@ -42,16 +42,16 @@ export async function startServer(config: Config, logger: Logger = createLogger(
     return {
       url,
       async close() {
-        reconciler.stop();
+        const reconciled = reconciler.stop();
         // The merge goes back to the queue at once; downloads in flight may end.
         const giveUp = setTimeout(() => app.server.closeAllConnections(), DRAIN_SHARE * config.graceMs);
-        await Promise.all([worker?.close(), app.close()]);
+        await Promise.all([worker?.close(), app.close(), reconciled]);
         clearTimeout(giveUp);
         await services.close();
       },
     };
   } catch (error) {
-    reconciler.stop();
+    await reconciler.stop();
     await worker?.close();
     await services.close();
     throw error;
@@ -59,11 +59,12 @@ export async function startServer(config: Config, logger: Logger = createLogger(
 }
 
 function startReconciler({ config, store, lifecycle, jobLifecycle, followUp, webhooks }: Services, logger: Logger) {
+  const stopped = new AbortController();
   const reconcile = async (namespace: string) => {
     const [merges, jobs, evaluations, told] = await Promise.all([
-      lifecycle.reconcile(namespace),
-      jobLifecycle.reconcile(namespace),
-      followUp.reconcile(namespace),
+      lifecycle.reconcile(namespace, stopped.signal),
+      jobLifecycle.reconcile(namespace, stopped.signal),
+      followUp.reconcile(namespace, stopped.signal),
       webhooks.reconcile(namespace),
     ]);
     if (merges + jobs + evaluations + told === 0) return;
@@ -73,16 +74,20 @@ function startReconciler({ config, store, lifecycle, jobLifecycle, followUp, web
   const run = async () => {
     for (const namespace of await listNamespaces(store)) await reconcile(namespace).catch(giveUp);
   };
-  const stopped = new AbortController();
   const repeat = async () => {
     // One pass after another, however long one takes.
-    for (;;) {
+    while (!stopped.signal.aborted) {
       await run().catch(giveUp);
-      await delay(config.reconcileMs, undefined, { ref: false, signal: stopped.signal });
+      await delay(config.reconcileMs, undefined, { ref: false, signal: stopped.signal }).catch(() => {});
     }
   };
-  repeat().catch(() => {}); // stopped
-  return { stop: () => stopped.abort() };
+  const ended = repeat();
+  return {
+    stop() {
+      stopped.abort();
+      return ended;
+    },
+  };
 }
 
 /** From package.json, which lies two folders above the compiled file. */

@@ -44,9 +44,9 @@ export interface Runs<Fact extends RunFact, Result> {
   all(namespace: string): AsyncIterable<Fact>;
   /**
    * Looks at every id below which anything is stored, several at a time. What a look throws is thrown after the last:
-   * one record that cannot be read must not stop what is done for the others.
+   * one record that cannot be read must not stop what is done for the others. After an abort it ends early, without error.
    */
-  eachId(namespace: string, look: (id: string) => Promise<void>): Promise<void>;
+  eachId(namespace: string, look: (id: string) => Promise<void>, signal?: AbortSignal): Promise<void>;
   /** Each ends the run unless it has ended: of racing calls for one fact, one writes it. A success ends every opening. */
   succeed(namespace: string, id: string, result: Result): Promise<boolean>;
   fail(namespace: string, id: string, error: unknown, opening?: number): Promise<boolean>;
@@ -146,9 +146,10 @@ export function createRuns<F extends z.ZodType<RunFact>, R extends z.ZodType>({
       }
     },
 
-    async eachId(ns, look) {
+    async eachId(ns, look, signal) {
       const failures: unknown[] = [];
       for await (const ids of idsAtOnce(ns)) {
+        if (signal?.aborted) break;
         await Promise.all(ids.map((id) => look(id).catch((error: unknown) => failures.push(error))));
       }
       if (failures.length > 0) throw failures[0];

@@ -17,7 +17,7 @@ export interface Lifecycle {
    * Queues again every accepted run that has neither ended nor a job: after a restart, or when Redis lost its data. Removes
    * what is left of runs that have ended or were deleted, if whoever ended them died before he had.
    */
-  reconcile(namespace: string): Promise<number>;
+  reconcile(namespace: string, signal?: AbortSignal): Promise<number>;
 }
 
 /** What happens to merges, or to jobs, from outside of the worker that runs them. */
@@ -59,7 +59,7 @@ export function createLifecycle(
       if (await isOpen(namespace, id, opening)) await runs.cancel(namespace, id, opening);
     },
 
-    async reconcile(namespace) {
+    async reconcile(namespace, signal) {
       let queued = 0;
       const before = ended.get(namespace);
       const settled = new Map<string, Ended>();
@@ -79,7 +79,7 @@ export function createLifecycle(
           settled.set(run, { state, opening });
         }
       };
-      await runs.eachId(namespace, look).finally(() => ended.set(namespace, settled));
+      await runs.eachId(namespace, look, signal).finally(() => ended.set(namespace, settled));
       return queued;
     },
   };

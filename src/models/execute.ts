@@ -42,12 +42,14 @@ export function createJobHandler(options: JobExecuteOptions): JobHandler {
         finished_at: new Date(finished).toISOString(),
         seconds: (finished - started) / 1000,
       };
+      // Someone may have ended or deleted the job meanwhile without reaching this process.
+      if ((await jobs.outcome(namespace, id)).state !== 'open' || !(await jobs.find(namespace, id))) return;
       // What a job makes comes first: once it has succeeded, all of it is there.
-      await storeOutput(options, namespace, fact, tensors);
+      await storeOutput(options, namespace, fact, tensors, context.signal);
       await noteEvaluation(options, namespace, fact, result);
       await jobs.succeed(namespace, id, result);
     } catch (failure) {
-      await endFailed(jobs, { namespace, id, opening }, context, failure);
+      await endFailed(jobs, { namespace, opening }, fact, context, failure);
     }
   };
 }
