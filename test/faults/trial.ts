@@ -8,6 +8,7 @@ import { hashesBelow, requireArtifacts, requireIdle, requireNoArtifacts, require
 import { type Cluster, type StoreKind, startCluster } from './cluster.js';
 import { ruleOf } from './faults.js';
 import type { Schedule } from './schedule.js';
+import { requireUploads, uploadUntil } from './uploader.js';
 import { type Expected, REQUESTS, referenceRun, removeMerge, uploadAll } from './workload.js';
 
 /** A merge that has not ended so long after the last fault hangs. */
@@ -50,6 +51,9 @@ export async function openStage(
 export async function runTrial({ cluster, expected, checkpoints }: Stage, schedule: Schedule): Promise<TrialOutcome> {
   const merges = schedule.requests.map((index) => ({ ...expected[index]!, request: REQUESTS[index]! }));
   for (const { request } of merges) await accept(cluster, request);
+  const over = new AbortController();
+  const uploading = uploadUntil(cluster, over.signal);
+  uploading.catch(() => {}); // asked below, after the faults
   await Promise.all(
     schedule.faults.map(async (fault) => {
       await pause(fault.at);
@@ -57,9 +61,10 @@ export async function runTrial({ cluster, expected, checkpoints }: Stage, schedu
     }),
   );
   await cluster.revive();
-  const over = performance.now();
+  over.abort();
+  const revived = performance.now();
   const ended = await Promise.all(merges.map(({ id }) => endOf(cluster, id)));
-  const recoverySeconds = (performance.now() - over) / 1000;
+  const recoverySeconds = (performance.now() - revived) / 1000;
 
   const allowed = schedule.faults.flatMap(({ kind }) => ruleOf(kind).ends as readonly string[]);
   const failed: string[] = [];
@@ -77,6 +82,7 @@ export async function runTrial({ cluster, expected, checkpoints }: Stage, schedu
   await requireIdle(cluster);
   for (const merge of merges) await requireArtifacts(cluster, merge);
   await requireNothingElse(cluster, merges);
+  await requireUploads(cluster, await uploading);
   assert.deepEqual(await hashesBelow(cluster, 'default/checkpoints/'), checkpoints, 'checkpoints are as they were');
   for (const { id } of merges) await removeMerge(cluster.api, id);
   await requireNothingElse(cluster, []);
