@@ -42,9 +42,11 @@ export async function startServer(config: Config, logger: Logger = createLogger(
     return {
       url,
       async close() {
-        const reconciled = reconciler.stop();
+        const drainMs = DRAIN_SHARE * config.graceMs;
+        // A pass that waits for a store which does not answer is left to itself.
+        const reconciled = Promise.race([reconciler.stop(), delay(drainMs, undefined, { ref: false })]);
         // The merge goes back to the queue at once; downloads in flight may end.
-        const giveUp = setTimeout(() => app.server.closeAllConnections(), DRAIN_SHARE * config.graceMs);
+        const giveUp = setTimeout(() => app.server.closeAllConnections(), drainMs);
         await Promise.all([worker?.close(), app.close(), reconciled]);
         clearTimeout(giveUp);
         await services.close();
