@@ -81,7 +81,10 @@ test('a running job can be cancelled, and asked for again; its checkpoints stay 
   assert.equal(cancelled.state, 'cancelled');
   assert.match(await events, /event: progress\n.*event: cancelled\n/s);
   assert.equal(await start(endless), id);
+  const late = server.call('GET', `/v1/jobs/${id}/events`).then((response) => response.text().catch(() => 'cut off'));
   await server.expect(200, 'POST', `/v1/jobs/${id}/cancel`);
+  await server.expect(204, 'DELETE', `/v1/jobs/${id}`);
+  assert.match(await late, /event: cancelled|cut off/, 'a job that is gone has no more events');
   assert.equal((await runJob(server, evaluate())).state, 'succeeded', 'the worker is free again');
 });
 
