@@ -42,12 +42,9 @@ export async function startServer(config: Config, logger: Logger = createLogger(
     return {
       url,
       async close() {
-        const drainMs = DRAIN_SHARE * config.graceMs;
-        // A pass that waits for a store which does not answer is left to itself.
-        const reconciled = Promise.race([reconciler.stop(), delay(drainMs, undefined, { ref: false })]);
         // The merge goes back to the queue at once; downloads in flight may end.
-        const giveUp = setTimeout(() => app.server.closeAllConnections(), drainMs);
-        await Promise.all([worker?.close(), app.close(), reconciled]);
+        const giveUp = setTimeout(() => app.server.closeAllConnections(), DRAIN_SHARE * config.graceMs);
+        await Promise.all([worker?.close(), app.close(), reconciler.stop()]);
         clearTimeout(giveUp);
         await services.close();
       },
@@ -63,18 +60,23 @@ export async function startServer(config: Config, logger: Logger = createLogger(
 function startReconciler({ config, store, lifecycle, jobLifecycle, followUp, webhooks }: Services, logger: Logger) {
   const stopped = new AbortController();
   const reconcile = async (namespace: string) => {
-    const [merges, jobs, evaluations, told] = await Promise.all([
+    const parts = [
       lifecycle.reconcile(namespace, stopped.signal),
       jobLifecycle.reconcile(namespace, stopped.signal),
       followUp.reconcile(namespace, stopped.signal),
       webhooks.reconcile(namespace),
-    ]);
+    ];
+    const fail = (err: unknown) => {
+      giveUp(err);
+      return 0;
+    };
+    const [merges = 0, jobs = 0, evaluations = 0, told = 0] = await Promise.all(parts.map((part) => part.catch(fail)));
     if (merges + jobs + evaluations + told === 0) return;
     logger.info({ namespace, merges, jobs, evaluations, webhooks: told }, 'queued what was accepted and not queued');
   };
   const giveUp = (err: unknown) => logger.warn({ err }, 'what is accepted and not queued could not be looked for');
   const run = async () => {
-    for (const namespace of await listNamespaces(store)) await reconcile(namespace).catch(giveUp);
+    for (const namespace of await listNamespaces(store)) await reconcile(namespace);
   };
   const repeat = async () => {
     // One pass after another, however long one takes.
@@ -87,7 +89,8 @@ function startReconciler({ config, store, lifecycle, jobLifecycle, followUp, web
   return {
     stop() {
       stopped.abort();
-      return ended;
+      // A pass that waits for a store which does not answer is left to itself.
+      return Promise.race([ended, delay(DRAIN_SHARE * config.graceMs, undefined, { ref: false })]);
     },
   };
 }

@@ -4,7 +4,7 @@ import type { Store } from '../store/types.js';
 import { readFact, writeFact } from './facts.js';
 import { removingFact } from './run-facts.js';
 
-/** Far longer than a removal takes; after it whoever comes next ends what somebody who died has begun. */
+/** Far longer than a removal takes; after it another may end what somebody who died has begun. */
 const REMOVAL_MS = 10 * 60_000;
 
 export const beingDeleted = (id: string) =>
@@ -19,8 +19,8 @@ export interface Removals {
    * @param also removes what lies elsewhere, under the same mark
    */
   remove(namespace: string, id: string, also?: () => Promise<void>): Promise<void>;
-  /** Removes what lies below a run that has no request any more: of a removal that broke off, of a worker that came late. */
-  removeRemains(namespace: string, id: string): Promise<void>;
+  /** Ends the removal of a run without a request, if there was one and it broke off. */
+  resume(namespace: string, id: string): Promise<void>;
 }
 
 export interface RemovalsOptions {
@@ -33,22 +33,40 @@ export interface RemovalsOptions {
   readonly folder: (namespace: string) => string;
 }
 
-/** Removes runs under a mark, which is there from before the first file goes until after the last. */
+interface Mark {
+  readonly number: number;
+  readonly isOld: boolean;
+}
+
+/**
+ * Removes runs under a mark, which is there from before the first file goes until after the last. Who takes a removal over
+ * makes the next mark: of several only one does.
+ */
 export function createRemovals({ kind, store, now, isOpen, folder }: RemovalsOptions): Removals {
   const below = (ns: string, id: string) => `${folder(ns)}${id}/`;
   const marks = (ns: string, id: string) => `${below(ns, id)}removing/`;
-  const markKey = (ns: string, id: string) => `${marks(ns, id)}mark.json`;
+  const markKey = (ns: string, id: string, number: number) => `${marks(ns, id)}${number}.json`;
   const requestKey = (ns: string, id: string) => `${below(ns, id)}request.json`;
 
-  const stateOf = async (ns: string, id: string): Promise<'none' | 'running' | 'broken off'> => {
-    const mark = await readFact(store, markKey(ns, id), removingFact);
-    if (mark === undefined) return 'none';
-    return now() - Date.parse(mark.removing_at) < REMOVAL_MS ? 'running' : 'broken off';
+  const latest = async (ns: string, id: string): Promise<Mark | undefined> => {
+    const numbers: number[] = [];
+    for await (const { objects } of store.list(marks(ns, id))) {
+      for (const { key } of objects) numbers.push(Number.parseInt(key.slice(marks(ns, id).length), 10));
+    }
+    if (numbers.length === 0) return undefined;
+    const number = Math.max(...numbers);
+    const mark = await readFact(store, markKey(ns, id, number), removingFact);
+    return mark && { number, isOld: now() - Date.parse(mark.removing_at) >= REMOVAL_MS };
   };
 
-  /** False if the mark is there already. */
-  const mark = (ns: string, id: string) =>
-    writeFact(store, markKey(ns, id), { removing_at: new Date(now()).toISOString() });
+  /** The number of the mark, if it is for the caller to remove the run: nobody does, or whoever did has died. */
+  const claim = async (ns: string, id: string): Promise<number | undefined> => {
+    const last = await latest(ns, id);
+    if (last && !last.isOld) return undefined;
+    const number = (last?.number ?? 0) + 1;
+    const isOurs = await writeFact(store, markKey(ns, id, number), { removing_at: new Date(now()).toISOString() });
+    return isOurs ? number : undefined;
+  };
 
   const removeMarked = async (ns: string, id: string): Promise<void> => {
     // The request first: without it there is no run, and nobody takes it up again while the rest goes.
@@ -57,45 +75,47 @@ export function createRemovals({ kind, store, now, isOpen, folder }: RemovalsOpt
     await store.deletePrefix(marks(ns, id));
   };
 
-  /** Of a removal that failed. As long as the request is there nothing else is gone: it can be tried again at once. */
-  const giveBack = async (ns: string, id: string): Promise<void> => {
-    if (await store.stat(requestKey(ns, id))) await store.deletePrefix(marks(ns, id));
+  /** As long as the request is there nothing else is gone: the run is as it was before somebody began to remove it. */
+  const giveBack = async (ns: string, id: string, number: number): Promise<boolean> => {
+    if ((await store.stat(requestKey(ns, id))) === undefined) return false;
+    await store.delete(markKey(ns, id, number));
+    return true;
   };
 
   const requireEnded = async (ns: string, id: string): Promise<void> => {
     if (await isOpen(ns, id)) throw new EmrError(`${kind}_running`, `Cancel the ${kind} first.`, { [kind]: id });
   };
 
+  const resume = async (ns: string, id: string): Promise<void> => {
+    if (!(await latest(ns, id))?.isOld) return;
+    const mark = await claim(ns, id);
+    // With a request it is a new run: another was faster, and it was asked for since.
+    if (mark !== undefined && !(await giveBack(ns, id, mark))) await removeMarked(ns, id);
+  };
+
   return {
+    resume,
+
     async requireStays(ns, id) {
-      const state = await stateOf(ns, id);
-      if (state === 'running') throw beingDeleted(id);
-      if (state === 'broken off') await removeMarked(ns, id);
+      const mark = await latest(ns, id);
+      if (mark === undefined || (mark.isOld && (await giveBack(ns, id, mark.number)))) return;
+      await resume(ns, id);
+      if (await latest(ns, id)) throw beingDeleted(id);
     },
 
     async remove(ns, id, also = async () => {}) {
       await requireEnded(ns, id);
-      const isOurs = await mark(ns, id);
-      if (!isOurs && (await stateOf(ns, id)) !== 'broken off') throw beingDeleted(id);
+      const mark = await claim(ns, id);
+      if (mark === undefined) throw beingDeleted(id);
       try {
         // Who opens a run again looks for the mark after that: one of the two gives way.
         await requireEnded(ns, id);
         await also();
         await removeMarked(ns, id);
       } catch (error) {
-        await giveBack(ns, id).catch(() => {});
+        await giveBack(ns, id, mark).catch(() => {});
         throw error;
       }
-    },
-
-    async removeRemains(ns, id) {
-      if (await mark(ns, id)) {
-        // Asked for again since somebody found no request.
-        if (await store.stat(requestKey(ns, id))) return store.deletePrefix(marks(ns, id));
-      } else if ((await stateOf(ns, id)) !== 'broken off') {
-        return;
-      }
-      await removeMarked(ns, id);
     },
   };
 }

@@ -1,5 +1,6 @@
 import type { z } from 'zod';
 import { toEmrError } from '../errors.js';
+import { MERGE_ID_PATTERN } from '../names.js';
 import type { Job, JobContext, RunKind } from '../queue/types.js';
 import type { Store } from '../store/types.js';
 import { readFact, writeFact } from './facts.js';
@@ -43,7 +44,7 @@ export interface Runs<Fact extends RunFact, Result> {
   /** Every one, in no order. */
   all(namespace: string): AsyncIterable<Fact>;
   /**
-   * Looks at every id below which anything is stored, several at a time. What a look throws is thrown after the last:
+   * Looks at every id of a run below which anything is stored, several at a time. What a look throws is thrown after the last:
    * one record that cannot be read must not stop what is done for the others. After an abort it ends early, without error.
    */
   eachId(namespace: string, look: (id: string) => Promise<void>, signal?: AbortSignal): Promise<void>;
@@ -53,7 +54,7 @@ export interface Runs<Fact extends RunFact, Result> {
   cancel(namespace: string, id: string, opening?: number): Promise<boolean>;
   /** See `Removals`. */
   remove(namespace: string, id: string, also?: () => Promise<void>): Promise<void>;
-  removeRemains(namespace: string, id: string): Promise<void>;
+  resumeRemoval(namespace: string, id: string): Promise<void>;
 }
 
 export interface RunsOptions<F extends z.ZodType<RunFact>, R extends z.ZodType> {
@@ -104,7 +105,7 @@ export function createRuns<F extends z.ZodType<RunFact>, R extends z.ZodType>({
 
   const isOpen = async (ns: string, id: string) =>
     (await find(ns, id)) !== undefined && (await outcome(ns, id)).state === 'open';
-  const { requireStays, remove, removeRemains } = createRemovals({ kind, store, now, isOpen, folder });
+  const { requireStays, remove, resume } = createRemovals({ kind, store, now, isOpen, folder });
 
   /** The run, if nobody has removed it or is about to, after something was written that a removal might take along. */
   const requireThere = async (ns: string, id: string) => {
@@ -117,7 +118,9 @@ export function createRuns<F extends z.ZodType<RunFact>, R extends z.ZodType>({
   async function* idsAtOnce(ns: string): AsyncGenerator<readonly string[]> {
     for await (const { prefixes } of store.list(folder(ns), { delimiter: true })) {
       for (let at = 0; at < prefixes.length; at += READS_AT_ONCE) {
-        yield prefixes.slice(at, at + READS_AT_ONCE).map((prefix) => prefix.slice(folder(ns).length, -1));
+        const ids = prefixes.slice(at, at + READS_AT_ONCE).map((prefix) => prefix.slice(folder(ns).length, -1));
+        // Whatever else lies there is somebody else's. Ids of jobs have the form of those of merges.
+        yield ids.filter((id) => MERGE_ID_PATTERN.test(id));
       }
     }
   }
@@ -167,7 +170,7 @@ export function createRuns<F extends z.ZodType<RunFact>, R extends z.ZodType>({
       writeFact(store, endOf(ns, id, 'cancelled', opening), { cancelled_at: timestamp() }),
 
     remove,
-    removeRemains,
+    resumeRemoval: resume,
   };
 }
 

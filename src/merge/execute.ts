@@ -38,8 +38,7 @@ export function createMergeHandler(options: ExecuteOptions): JobHandler {
   const { store, merges } = options;
   return async ({ namespace, id, opening = 0 }, context) => {
     const fact = await merges.find(namespace, id);
-    // It was deleted: an attempt that died then may have written since.
-    if (fact === undefined) return merges.removeRemains(namespace, id);
+    if (fact === undefined) return;
     // If it has ended, perhaps in a worker that died before it could remove what others had left.
     const before = await merges.settle(namespace, id);
     // The other is a job that nobody asks for any more.

@@ -8,14 +8,14 @@ import type { RunKind, WorkQueue } from '../queue/types.js';
 const CANCEL_WAIT_MS = 3_000;
 const CANCEL_POLL_MS = 25;
 
-type Ended = Pick<Outcome<unknown>, 'state' | 'opening'>;
+type Ended = Pick<Outcome<unknown>, 'state' | 'opening'> & { readonly isSwept: boolean };
 
 export interface Lifecycle {
   /** Ends the run as cancelled; returns when it is. `merge_ended` or `job_ended` if it has succeeded or failed. */
   cancel(namespace: string, id: string): Promise<void>;
   /**
    * Queues again every accepted run that has neither ended nor a job: after a restart, or when Redis lost its data. Removes
-   * what is left of runs that have ended or were deleted, if whoever ended them died before he had.
+   * what is left of runs that have ended or were deleted, if whoever ended or deleted them died before he had.
    */
   reconcile(namespace: string, signal?: AbortSignal): Promise<number>;
 }
@@ -23,7 +23,7 @@ export interface Lifecycle {
 /** What happens to merges, or to jobs, from outside of the worker that runs them. */
 export function createLifecycle(
   kind: RunKind,
-  runs: Pick<Runs<RunFact, unknown>, 'eachId' | 'find' | 'outcome' | 'cancel' | 'removeRemains'> &
+  runs: Pick<Runs<RunFact, unknown>, 'eachId' | 'find' | 'outcome' | 'cancel' | 'resumeRemoval'> &
     Partial<Pick<MergeCatalog, 'sweep'>>,
   queue: WorkQueue,
 ): Lifecycle {
@@ -65,18 +65,21 @@ export function createLifecycle(
       const settled = new Map<string, Ended>();
       const look = async (id: string) => {
         const fact = await runs.find(namespace, id);
-        if (fact === undefined) return runs.removeRemains(namespace, id);
+        if (fact === undefined) return runs.resumeRemoval(namespace, id);
         // One that is deleted and asked for again has the same id.
         const run = `${id} ${fact.created_at}`;
         const last = before?.get(run);
-        const { state, opening } = last?.state === 'succeeded' ? last : await runs.outcome(namespace, id);
+        if (last?.state === 'succeeded' && last.isSwept) return void settled.set(run, last);
+        const { state, opening } = await runs.outcome(namespace, id);
         if (state === 'open') {
           if (await queue.status({ kind, namespace, id, opening })) return;
           await queue.enqueue({ kind, namespace, id, opening });
           queued += 1;
         } else {
-          if (last?.opening !== opening) await runs.sweep?.(namespace, id);
-          settled.set(run, { state, opening });
+          // Not as soon as it is seen: whoever ended it is still at it, or asks for it again at once.
+          const isSeen = last?.state === state && last.opening === opening;
+          if (isSeen && !last.isSwept) await runs.sweep?.(namespace, id);
+          settled.set(run, { state, opening, isSwept: isSeen });
         }
       };
       await runs.eachId(namespace, look, signal).finally(() => ended.set(namespace, settled));

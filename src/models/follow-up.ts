@@ -129,7 +129,8 @@ export function createFollowUp(options: FollowUpOptions): FollowUp {
         const run = `${namespace}/${id} ${fact?.created_at}`;
         if (fact === undefined || settled.has(run)) return;
         if ((await merges.outcome(namespace, id)).state !== 'succeeded') return;
-        queued += await submitAll(namespace, id, false);
+        const fresh = await submitAll(namespace, id, false);
+        queued += fresh; // in one step: other looks count too
         settled.add(run);
       };
       await merges.eachId(namespace, look, signal);

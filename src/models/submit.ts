@@ -4,6 +4,7 @@ import type { JobFact } from '../catalog/job-facts.js';
 import type { JobCatalog } from '../catalog/jobs.js';
 import type { MergeCatalog } from '../catalog/merges.js';
 import { isKnown } from '../catalog/runs.js';
+import { EmrError } from '../errors.js';
 import { requireTasks } from '../merge/request.js';
 import type { WorkQueue } from '../queue/types.js';
 import type { Inputs } from './inputs.js';
@@ -78,5 +79,9 @@ async function forgetLostOutput(
 ): Promise<void> {
   const output = outputOf(request);
   if (output === undefined || (await hasOutput(checkpoints, namespace, id, output))) return;
-  if ((await jobs.outcome(namespace, id)).state === 'succeeded') await jobs.remove(namespace, id);
+  if ((await jobs.outcome(namespace, id)).state !== 'succeeded') return;
+  await jobs.remove(namespace, id).catch((error: unknown) => {
+    // Somebody else was first, and has opened it anew.
+    if (!(error instanceof EmrError) || error.code !== 'job_running') throw error;
+  });
 }

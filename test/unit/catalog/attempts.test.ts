@@ -68,6 +68,8 @@ for (const end of ['cancelled', 'failed', 'succeeded'] as const) {
     };
     const { reconcile } = createLifecycle('merge', { ...merges, sweep }, queue);
     await reconcile(NAMESPACE);
+    assert.equal((await folders()).length, 3, 'whoever ended it may be at it');
+    await reconcile(NAMESPACE);
     assert.deepEqual(await folders(), end === 'succeeded' ? ['whole'] : []);
     await reconcile(NAMESPACE);
     assert.equal(swept.filter((run) => run === id).length, 1, 'a pass goes over all merges, and is repeated for ever');

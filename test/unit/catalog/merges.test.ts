@@ -141,8 +141,9 @@ test('a deletion that failed before anything was gone can be repeated at once', 
   await merges.cancel('again', fact.id);
   const broken: Store = {
     ...store,
-    async delete() {
-      throw new EmrError('store_unavailable', 'test');
+    async delete(key) {
+      if (key.endsWith('/request.json')) throw new EmrError('store_unavailable', 'test');
+      await store.delete(key);
     },
   };
   await refused('store_unavailable', () => createMergeCatalog(broken, () => time++).delete('again', fact));
@@ -151,22 +152,64 @@ test('a deletion that failed before anything was gone can be repeated at once', 
   assert.deepEqual(await keys(store, 'again/'), []);
 });
 
-test('what is left of a deletion that was broken off is removed without a request, and nothing of a merge', async () => {
-  const { fact } = await merges.accept('remains', request(), inputs);
-  await merges.removeRemains('remains', fact.id);
-  assert.ok(await merges.find('remains', fact.id));
-  await merges.cancel('remains', fact.id);
+/** A deletion whose process dies between the removal of the request and that of the rest. */
+async function brokenOff(namespace: string) {
+  const { fact } = await merges.accept(namespace, request(), inputs);
+  await merges.cancel(namespace, fact.id);
   const died: Store = { ...store, deletePrefix: async () => {} };
-  await createMergeCatalog(died, () => time++).delete('remains', fact);
-  await merges.removeRemains('remains', fact.id);
+  await createMergeCatalog(died, () => time++).delete(namespace, fact);
+  return fact;
+}
+
+test('what is left of a deletion that was broken off is removed, and nothing of a merge', async () => {
+  const { id } = await brokenOff('remains');
+  await merges.resumeRemoval('remains', id);
   assert.notDeepEqual(await keys(store, 'remains/'), [], 'somebody may be removing it still');
   time += 3_600_000;
-  await merges.removeRemains('remains', fact.id);
+  await merges.resumeRemoval('remains', id);
   assert.deepEqual(await keys(store, 'remains/'), []);
-  // By a worker that was late to notice.
-  await store.create(`remains/merges/${fact.id}/a/late/model.safetensors`, Buffer.from('bytes'));
-  await merges.removeRemains('remains', fact.id);
-  assert.deepEqual(await keys(store, 'remains/'), []);
+  // Files that nobody has begun to remove: a backup that is being copied back, for example.
+  const copied = `remains/merges/${id}/a/1/model.safetensors`;
+  await store.create(copied, Buffer.from('bytes'));
+  await merges.resumeRemoval('remains', id);
+  assert.deepEqual(await keys(store, 'remains/'), [copied]);
+});
+
+test('of several who end a deletion that was broken off one does, and nothing is lost of who asks for the merge then', async () => {
+  const { id } = await brokenOff('several');
+  time += 3_600_000;
+  // The slower one has found an old mark, and is about to make the next when the other has ended and all is as new.
+  const slow = hookedStore(store, async ({ op, key }) => {
+    if (op === 'create' && key.endsWith('/removing/2.json')) await merges.accept('several', request(), inputs);
+  });
+  await createMergeCatalog(slow, () => time++).resumeRemoval('several', id);
+  assert.ok(await merges.find('several', id));
+  assert.equal((await merges.accept('several', request(), inputs)).outcome.state, 'open', 'no mark has stayed');
+});
+
+test('a mark that stayed on a merge of which nothing was removed costs it nothing', async () => {
+  const { fact } = await merges.accept('stayed', request(), inputs);
+  await merges.succeed('stayed', fact.id, result);
+  const broken: Store = {
+    ...store,
+    delete: async () => Promise.reject(new EmrError('store_unavailable', 'test')),
+    stat: async () => Promise.reject(new EmrError('store_unavailable', 'test')),
+  };
+  await refused('store_unavailable', () => createMergeCatalog(broken, () => time++).delete('stayed', fact));
+  await refused('being_deleted', () => merges.accept('stayed', request(), inputs));
+  time += 3_600_000;
+  const { created, outcome } = await merges.accept('stayed', request(), inputs);
+  assert.deepEqual([created, outcome.state], [false, 'succeeded']);
+  await merges.delete('stayed', fact);
+  assert.deepEqual(await keys(store, 'stayed/'), []);
+});
+
+test("folders that are nobody's runs are left alone", async () => {
+  const theirs = 'analytics/merges/nightly/table.csv';
+  await store.create(theirs, Buffer.from('bytes'));
+  const seen: string[] = [];
+  await merges.eachId('analytics', async (id) => void seen.push(id));
+  assert.deepEqual(seen, []);
 });
 
 test('of a merge that is opened again and deleted in one moment, one of the two is refused', async () => {
@@ -177,7 +220,7 @@ test('of a merge that is opened again and deleted in one moment, one of the two 
     let isIn = false;
     const hooked = hookedStore(store, async ({ op, key }) => {
       const isTurn =
-        first === 'open' ? op === 'create' && key.endsWith('mark.json') : op === 'create' && key === opening;
+        first === 'open' ? op === 'create' && key.includes('/removing/') : op === 'create' && key === opening;
       if (!isTurn || isIn) return;
       isIn = true;
       if (first === 'open') await merges.accept(first, request(), inputs);
@@ -210,7 +253,7 @@ test('an attempt at a merge that was deleted since does not end the one that was
 
 test('one record that cannot be read does not stop a look at the others', async () => {
   const { fact } = await merges.accept('rotten', request(), inputs);
-  const rotten = `m-${'0'.repeat(24)}`;
+  const rotten = '0'.repeat(32);
   await store.create(`rotten/merges/${rotten}/request.json`, Buffer.from('{'));
   const seen: string[] = [];
   const look = async (id: string) => void ((await merges.find('rotten', id)) && seen.push(id));

@@ -12,7 +12,7 @@ test('a run that succeeded, was deleted and asked for again is queued again when
   const runs: Parameters<typeof createLifecycle>[1] = {
     eachId: async (_namespace, look) => look(fact.id),
     find: async () => fact,
-    removeRemains: async () => {},
+    resumeRemoval: async () => {},
     outcome: async () => outcome,
     cancel: async () => true,
   };
