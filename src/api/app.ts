@@ -2,6 +2,7 @@ import multipart from '@fastify/multipart';
 import Fastify, { type FastifyBaseLogger } from 'fastify';
 import { serializerCompiler, validatorCompiler, type ZodTypeProvider } from 'fastify-type-provider-zod';
 import { createStoredBytes } from '../catalog/stored-bytes.js';
+import { isLoopback } from '../exposure.js';
 import type { Services } from '../services.js';
 import { createGuard } from './guard.js';
 import { formParts, MAX_FIELD_BYTES, MAX_FORM_FIELDS, MAX_PARAM_LENGTH } from './limits.js';
@@ -58,7 +59,9 @@ export async function buildApp({ services, logger, version }: AppOptions): Promi
   await app.register(unreadBodies);
   await app.register(securityHeaders);
   const { apiKeys: stored, config } = services;
-  await app.register(auth, { guard: createGuard({ environmentKeys: config.apiKeys, stored, now: Date.now }) });
+  const mayBeOpen = isLoopback(config.host);
+  const guard = createGuard({ environmentKeys: config.apiKeys, stored, now: Date.now, mayBeOpen });
+  await app.register(auth, { guard });
   await app.register(rateLimit, { requestsPerMinute: config.requestsPerMinute });
   await app.register(audit);
   await app.register(places, { limits: config.atOnce });

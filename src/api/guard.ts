@@ -31,14 +31,18 @@ export interface GuardOptions {
   readonly environmentKeys: readonly string[];
   readonly stored: Pick<ApiKeys, 'find' | 'any'>;
   readonly now: () => number;
+  /** Whether everybody may be admitted as long as there is no key: of a server that other machines do not reach. */
+  readonly mayBeOpen: boolean;
 }
 
 const digest = (text: string) => createHash('sha256').update(text).digest();
 const ALL = { namespace: DEFAULT_NAMESPACE, scope: 'admin', limits: {}, counted: true } as const;
 
-/** Knows keys. Where there are none at all, everybody is admitted: then the server listens to this machine only. */
-export function createGuard({ environmentKeys, stored, now }: GuardOptions): Guard {
+/** Knows keys. Where there are none at all, and never were, everybody is admitted to a server that may be open. */
+export function createGuard({ environmentKeys, stored, now, mayBeOpen }: GuardOptions): Guard {
   const known = environmentKeys.map(digest);
+  // For as long as the process lives: a store whose keys are no longer to be seen has lost them, or is not mounted.
+  let isClosed = !mayBeOpen || known.length > 0;
   const perf = { now };
   const found = new LRUCache<string, { key: ApiKey | undefined }>({
     max: CACHED_KEYS,
@@ -52,7 +56,10 @@ export function createGuard({ environmentKeys, stored, now }: GuardOptions): Gua
     perf,
     fetchMethod: async () => ({ any: await stored.any() }),
   });
-  const isOpen = async () => known.length === 0 && !(await anyStored.fetch('any'))!.any;
+  const isOpen = async () => {
+    if (!isClosed) isClosed = (await anyStored.fetch('any'))!.any;
+    return !isClosed;
+  };
 
   /** Digests have one length, so that the comparison takes the same time whatever was sent. */
   const fromEnvironment = (given: string): Admitted | undefined => {
@@ -64,6 +71,7 @@ export function createGuard({ environmentKeys, stored, now }: GuardOptions): Gua
   const fromStore = async (given: string): Promise<Admitted | undefined> => {
     const parts = parseKey(given);
     const key = parts && (await found.fetch(parts.id))?.key;
+    if (key) isClosed = true;
     if (!key || !matchesSecret(parts.secret, key.secret) || key.revoked_at !== undefined) return undefined;
     if (key.expires_at !== undefined && Date.parse(key.expires_at) <= now()) return undefined;
     return { key: key.id, namespace: key.namespace, scope: key.scope, limits: key.limits, counted: true };

@@ -1,17 +1,24 @@
 import assert from 'node:assert/strict';
+import { rmSync } from 'node:fs';
 import { test } from 'node:test';
 import { createGuard, KEY_CACHE_MS } from '../../../src/api/guard.js';
 import { createApiKeys } from '../../../src/catalog/api-keys.js';
 import { createFileStore } from '../../../src/store/fs.js';
 import { temporaryFolder } from '../../helpers/temporary.js';
 
-function setup(environmentKeys: string[] = []) {
+function setup(environmentKeys: string[] = [], mayBeOpen = true) {
   const clock = { now: Date.parse('2027-01-01T00:00:00Z') };
   const now = () => clock.now;
-  const apiKeys = createApiKeys(createFileStore({ root: temporaryFolder('emr-guard-') }), now);
-  const guard = createGuard({ environmentKeys, stored: apiKeys, now });
+  const root = temporaryFolder('emr-guard-');
+  const apiKeys = createApiKeys(createFileStore({ root }), now);
+  const guard = createGuard({ environmentKeys, stored: apiKeys, now, mayBeOpen });
   const admit = (key: string) => guard.admit(`Bearer ${key}`);
-  return { clock, apiKeys, guard, admit };
+  /** What is known of keys grows old, and the store has none any more. */
+  const loseKeys = () => {
+    clock.now += KEY_CACHE_MS + 1;
+    rmSync(root, { recursive: true, force: true });
+  };
+  return { clock, apiKeys, guard, admit, loseKeys };
 }
 const options = { namespace: 'team', scope: 'write', limits: { running: 2 } } as const;
 
@@ -61,6 +68,27 @@ test('without any key everybody is admitted; from the first one on nobody withou
   assert.equal(await guard.admit(undefined), undefined);
   await apiKeys.revoke(record.id);
   clock.now += KEY_CACHE_MS + 1;
+  assert.equal(await guard.admit(undefined), undefined);
+});
+
+test('a server that has seen a key stays closed when its store has none any more', async () => {
+  for (const seen of ['asked for without', 'used']) {
+    const { apiKeys, guard, admit, loseKeys } = setup();
+    const { key } = await apiKeys.create(options);
+    if (seen === 'used') assert.ok(await admit(key));
+    else assert.equal(await guard.admit(undefined), undefined);
+    loseKeys();
+    assert.equal(await guard.admit(undefined), undefined, seen);
+    assert.equal(await admit(key), undefined, seen);
+  }
+});
+
+test('a server that other machines reach is closed, whatever its store has', async () => {
+  const { apiKeys, guard, admit, loseKeys } = setup([], false);
+  assert.equal(await guard.admit(undefined), undefined);
+  const { key } = await apiKeys.create(options);
+  assert.ok(await admit(key));
+  loseKeys();
   assert.equal(await guard.admit(undefined), undefined);
 });
 
