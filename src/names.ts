@@ -23,12 +23,12 @@ export const FILE_NAME_PATTERN = new RegExp(
   `^(?!\\.{1,2}$|\\.tmp-)[A-Za-z0-9._@+-][A-Za-z0-9._@+ ()=,-]{0,${MAX_FILE_NAME - 1}}$`,
 );
 
-export function checkFileName(name: string): string {
-  if (!FILE_NAME_PATTERN.test(name)) {
+export function checkFileName(name: string | undefined): string {
+  if (name === undefined || !FILE_NAME_PATTERN.test(name)) {
     throw new EmrError(
       'invalid_name',
       `A file name is a plain base name of at most ${MAX_FILE_NAME} letters, digits and ._@+-()=, characters, without a folder.`,
-      { file: name.slice(0, MAX_FILE_NAME) },
+      name === undefined ? {} : { file: name.slice(0, MAX_FILE_NAME) },
     );
   }
   return name;

@@ -2,7 +2,17 @@ import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { after, afterEach, test } from 'node:test';
 import { randomTensor, singleFile } from '../helpers/model-files.js';
-import { answer, bodyOf, FORM, FORM_END, formStart, openRequest, partHead, write } from '../helpers/raw-http.js';
+import {
+  answer,
+  bodyOf,
+  FORM,
+  FORM_END,
+  formStart,
+  openRequest,
+  partHead,
+  UNNAMED_FILE,
+  write,
+} from '../helpers/raw-http.js';
 import { rawSafetensors, safetensorsFile } from '../helpers/safetensors-file.js';
 import { type Json, problemOf, testServer } from '../helpers/server.js';
 import { until } from '../helpers/until.js';
@@ -132,9 +142,8 @@ test('names of checkpoints and files are plain', async () => {
   }
 });
 
-/** A form whose file has this disposition, sent as it is. */
-function sendAs(disposition: string): Promise<Response> {
-  const head = partHead('file').replace('name="file"', `name="file"; ${disposition}`);
+/** A form whose file has this disposition, or whose part has this head, sent as it is. */
+function sendAs(disposition: string, head = partHead('file').replace('name="file"', `name="file"; ${disposition}`)) {
   const body = Buffer.concat([Buffer.from(`${partHead('name')}gone${head}`), model, Buffer.from(FORM_END)]);
   return server.call('POST', '/v1/checkpoints', { body, headers: FORM });
 }
@@ -159,6 +168,10 @@ test('the file name of a part is plain, and no path', async () => {
     await server.expect(204, 'DELETE', '/v1/checkpoints/gone');
   }
   await problemOf(await sendAs('filename=""'), 'invalid_name', 400, server.dataDir);
+});
+
+test('a part that is a file by its type has to have a name', async () => {
+  await problemOf(await sendAs('', UNNAMED_FILE), 'invalid_name', 400, server.dataDir);
 });
 
 test('weights are sent as they are', async () => {

@@ -5,7 +5,7 @@ import { DEFAULT_LIMITS } from '../../src/checkpoint/limits.js';
 import { parseHeader } from '../../src/checkpoint/safetensors-read.js';
 import { parseIndex } from '../../src/checkpoint/shard-index.js';
 import { EmrError } from '../../src/errors.js';
-import { FORM, FORM_END, formStart, partHead } from '../helpers/raw-http.js';
+import { FORM, FORM_END, formStart, partHead, UNNAMED_FILE } from '../helpers/raw-http.js';
 import { f32, safetensorsFile } from '../helpers/safetensors-file.js';
 import { edited, editedJson, type JsonValue } from './mutations.js';
 import type { HostileRequest, Send } from './send.js';
@@ -220,7 +220,11 @@ export const TARGETS: readonly Target[] = [
   target(
     'multipart',
     8,
-    edited(weights.map((file) => Buffer.concat([Buffer.from(formStart('formed')), file, Buffer.from(FORM_END)]))),
+    edited(
+      fc
+        .tuple(fc.constantFrom(formStart('formed'), `${partHead('name')}formed${UNNAMED_FILE}`), weights)
+        .map(([start, file]) => Buffer.concat([Buffer.from(start), file, Buffer.from(FORM_END)])),
+    ),
     (body, send) => upload(send, body),
   ),
   target('json', 15, posts, post),

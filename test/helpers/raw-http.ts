@@ -38,6 +38,9 @@ export function partHead(name: string, file?: string): string {
   return `\r\n--${BOUNDARY}\r\nContent-Disposition: form-data; name="${name}"${fileName}\r\n\r\n`;
 }
 
+/** The head of a part without a file name, which a form takes for a file all the same. */
+export const UNNAMED_FILE = partHead('file').replace('\r\n\r\n', '\r\nContent-Type: application/octet-stream\r\n\r\n');
+
 export const FORM_END = `\r\n--${BOUNDARY}--\r\n`;
 
 /** The first part of every upload, and the head of its first file. */

@@ -4,7 +4,7 @@ import { z } from 'zod';
 import type { CheckpointRecord } from '../../catalog/records.js';
 import type { Uploads } from '../../catalog/uploads.js';
 import { EmrError } from '../../errors.js';
-import { FILE_NAME_PATTERN } from '../../names.js';
+import { checkFileName, FILE_NAME_PATTERN } from '../../names.js';
 import { type Access, requireScope } from '../../scopes.js';
 import type { Services } from '../../services.js';
 import { requireBody } from '../plugins/request-end.js';
@@ -112,7 +112,8 @@ async function receiveMultipart(request: FastifyRequest, uploads: Uploads): Prom
   try {
     for await (const part of parts) {
       if (part.type !== 'file') throw new EmrError('invalid_request', `There is no field ${part.fieldname}.`);
-      await upload.add(part.filename, part.file);
+      const file: string | undefined = part.filename; // whatever its type says: a part need not have one
+      await upload.add(checkFileName(file), part.file);
     }
     return await upload.commit();
   } catch (error) {
