@@ -54,10 +54,10 @@ export async function buildApp({ services, logger, version }: AppOptions): Promi
   app.removeContentTypeParser('text/plain'); // a body is JSON, a form, or a file
 
   const refuseOtherMethods = otherMethods(app);
+  await app.register(securityHeaders);
   await app.register(requestEnd);
   await app.register(problems);
   await app.register(unreadBodies);
-  await app.register(securityHeaders);
   const { apiKeys: stored, config } = services;
   const mayBeOpen = isLoopback(config.host);
   const guard = createGuard({ environmentKeys: config.apiKeys, stored, now: Date.now, mayBeOpen });

@@ -1,5 +1,5 @@
 /** Every limit that a client may meet, for docs/operations.md: its value as the code has it. The reason is beside each. */
-import { formParts, MAX_PARAM_LENGTH } from '../api/limits.js';
+import { formParts, MAX_OPEN_ANSWERS, MAX_PARAM_LENGTH } from '../api/limits.js';
 import { MAX_PAGE } from '../api/schemas/common.js';
 import { MAX_FACT_BYTES } from '../catalog/facts.js';
 import { FORMAT_LIMITS, type FormatLimit, MAX_JSON_DEPTH } from '../checkpoint/limits.js';
@@ -40,6 +40,7 @@ export function limits(): string[][] {
     ['models rebuilt at a time', `${count(atOnce.reconstructions)} (\`EMR_MAX_RECONSTRUCTIONS\`)`, 'overloaded'],
     ['merges that wait', `${count(maxWaitingMerges)} (\`EMR_MAX_WAITING_MERGES\`)`, 'overloaded'],
     ['connections', `${count(maxConnections)} (\`EMR_MAX_CONNECTIONS\`)`, ''],
+    ['requests of a connection without an answer', count(MAX_OPEN_ANSWERS), 'overloaded'],
     ['body in JSON', `${bytes(maxJsonBytes)} (\`EMR_MAX_JSON_BYTES\`)`, 'too_large'],
     ['parts of a form', count(formParts(limits.maxFiles)), 'too_large'],
     ['files of a checkpoint, shards among them', formatLimit('maxFiles'), 'too_large'],

@@ -3,6 +3,7 @@ import type { Socket } from 'node:net';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import fp from 'fastify-plugin';
 import { EmrError } from '../../errors.js';
+import { MAX_OPEN_ANSWERS } from '../limits.js';
 
 /** Called once for each request; `sent`: whether the client's connection took the whole answer. */
 export type EndListener = (request: FastifyRequest, reply: FastifyReply, sent: boolean) => void;
@@ -25,8 +26,11 @@ export function requireBody({ raw }: FastifyRequest): void {
 /** The answers of each connection that have not closed. */
 const openAnswers = new WeakMap<Socket, Set<ServerResponse>>();
 
-/** Of requests that were sent one behind the other Node closes only the answer at the front when their connection closes. */
-function closeWithConnection(answer: ServerResponse, socket: Socket): void {
+/**
+ * Of requests that were sent one behind the other Node closes only the answer at the front when their connection closes.
+ * Returns how many are open now.
+ */
+function closeWithConnection(answer: ServerResponse, socket: Socket): number {
   let open = openAnswers.get(socket);
   if (open === undefined) {
     const answers = new Set<ServerResponse>();
@@ -38,11 +42,12 @@ function closeWithConnection(answer: ServerResponse, socket: Socket): void {
   }
   const answers = open.add(answer);
   answer.once('close', () => answers.delete(answer));
+  return answers.size;
 }
 
 /**
  * Fastify's `onResponse` comes when an answer was sent, and never for a client that has gone. Its request goes on all the
- * same: what it takes is free, and what it did is known, only when both have ended. Registered first, before hooks that wait.
+ * same: what it takes is free, and what it did is known, only when both have ended. Registered before all hooks that wait.
  */
 export const requestEnd = fp(
   async (app) => {
@@ -54,7 +59,7 @@ export const requestEnd = fp(
     app.decorateRequest('isAnswered', false);
 
     app.addHook('onRequest', async (request, reply) => {
-      closeWithConnection(reply.raw, request.raw.socket);
+      const open = closeWithConnection(reply.raw, request.raw.socket);
       let sent = false;
       reply.raw.once('finish', () => {
         sent = true;
@@ -62,6 +67,11 @@ export const requestEnd = fp(
       reply.raw.once('close', () => {
         if (request.isAnswered || reply.raw.writableEnded) end(request, reply, sent);
       });
+      if (open > MAX_OPEN_ANSWERS) {
+        throw new EmrError('overloaded', `One connection may wait for ${MAX_OPEN_ANSWERS} answers at once.`, {
+          limit: MAX_OPEN_ANSWERS,
+        });
+      }
     });
     app.addHook('preParsing', async (request) => requireBody(request));
     app.addHook('onSend', async (request, reply) => {

@@ -87,12 +87,12 @@ export function uploadRoutes(app: Api, { uploads, register }: Services): void {
   app.post(
     '/v1/checkpoints/:name/complete',
     {
-      config: { scope: 'write' },
+      config: { scope: 'write', place: 'uploads' }, // reads headers of many MB
       schema: {
         tags: ['checkpoints'],
         summary: 'Make a checkpoint of the files that were put',
         params: z.strictObject({ name }),
-        response: { 201: checkpointView, ...refusals(400, 404, 409, 422) },
+        response: { 201: checkpointView, ...refusals(400, 404, 409, 422, 503) },
       },
     },
     async ({ params, access }, reply) => {

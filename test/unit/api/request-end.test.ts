@@ -4,15 +4,18 @@ import { once } from 'node:events';
 import type { ServerResponse } from 'node:http';
 import { type AddressInfo, connect } from 'node:net';
 import { Readable, Writable } from 'node:stream';
+import { text } from 'node:stream/consumers';
 import { after, test } from 'node:test';
 import Fastify from 'fastify';
 import pino from 'pino';
+import { MAX_OPEN_ANSWERS } from '../../../src/api/limits.js';
 import { audit } from '../../../src/api/plugins/audit.js';
 import { auth } from '../../../src/api/plugins/auth.js';
 import { metrics } from '../../../src/api/plugins/metrics.js';
 import { places } from '../../../src/api/plugins/places.js';
 import { problems } from '../../../src/api/plugins/problems.js';
 import { requestEnd } from '../../../src/api/plugins/request-end.js';
+import { securityHeaders } from '../../../src/api/plugins/security-headers.js';
 import { gate } from '../../helpers/queue-handlers.js';
 import { openRequest } from '../../helpers/raw-http.js';
 import { until } from '../../helpers/until.js';
@@ -36,6 +39,7 @@ async function heldApp() {
   const ended: [url: string, status: number, sent: boolean][] = [];
   let answer: ServerResponse | undefined;
 
+  await app.register(securityHeaders);
   await app.register(requestEnd);
   app.onRequestEnd(({ url }, { statusCode }, sent) => ended.push([url, statusCode, sent]));
   await app.register(problems);
@@ -58,6 +62,15 @@ async function heldApp() {
     await handlers.passed;
     return reply.status(202).header('location', '/made').send('made');
   });
+  const held = { begun: 0, refused: 0 };
+  app.addHook('onError', async () => {
+    held.refused += 1;
+  });
+  app.get('/held', { config: { scope: 'read' } }, async () => {
+    held.begun += 1;
+    await handlers.passed;
+    return 'waited';
+  });
   app.get('/stream', { config: { scope: 'read', place: 'reconstructions' } }, async (_request, reply) =>
     reply.send(Readable.from(endless())),
   );
@@ -67,6 +80,7 @@ async function heldApp() {
     app,
     ended,
     audits,
+    held,
     atKeys: atKeys.passed,
     atHandler: atHandler.passed,
     releaseKeys: keys.open,
@@ -162,4 +176,25 @@ test('requests behind another one on their connection end with it', async () => 
       ['/metrics', false],
     ],
   );
+});
+
+test('of requests one behind the other only so many begin, and the others are asked to come again', async () => {
+  const { app, held, releaseHandlers } = await heldApp();
+  const { port } = app.server.address() as AddressInfo;
+  const client = connect(port, '127.0.0.1');
+  const get = 'GET /held HTTP/1.1\r\nHost: x\r\n';
+  client.write(`${get}\r\n`.repeat(MAX_OPEN_ANSWERS + 2) + `${get}Connection: close\r\n\r\n`);
+  await until('three are refused', () => held.refused === 3);
+  assert.equal(held.begun, MAX_OPEN_ANSWERS);
+  releaseHandlers();
+  const answers = (await text(client)).split(/(?=HTTP\/1\.1 )/);
+  assert.deepEqual(
+    answers.map((answer) => answer.slice(9, 12)),
+    [...Array.from({ length: MAX_OPEN_ANSWERS }, () => '200'), '503', '503', '503'],
+  );
+  const refusal = answers.at(-1)!;
+  assert.match(refusal, /"code":"overloaded"/);
+  assert.match(refusal, /^retry-after: \d+\r$/m);
+  assert.match(refusal, /^x-content-type-options: nosniff\r$/m);
+  assert.equal(held.begun, MAX_OPEN_ANSWERS);
 });
