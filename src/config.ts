@@ -87,6 +87,8 @@ const environment = z.object({
   EMR_MAX_UPLOADS: count(32),
   /** Each holds two workspaces of some MiB; more at once than this only take cores from each other. */
   EMR_MAX_RECONSTRUCTIONS: count(32),
+  /** Each holds three buffers of 1 MiB, whether it sends a stored file, verifies files, or makes a table or a page of them. */
+  EMR_MAX_DOWNLOADS: count(128),
   EMR_MAX_TASKS: count(MAX_TASKS.usual, MAX_TASKS.ceiling),
   /** Days of work for most; beyond it a client has more likely run wild than a plan. */
   EMR_MAX_WAITING_MERGES: count(10_000),
@@ -119,8 +121,8 @@ export interface Config {
   readonly outbound: { readonly hosts: readonly AllowedHost[]; readonly networks: readonly string[] };
   readonly verify: VerifyMode;
   readonly webhooks: { readonly secrets: readonly Buffer[]; readonly attempts: number; readonly waitMs: number };
-  /** Uploads and reconstructions that one process serves at once. */
-  readonly atOnce: { readonly uploads: number; readonly reconstructions: number };
+  /** What one process serves at once. */
+  readonly atOnce: { readonly uploads: number; readonly reconstructions: number; readonly downloads: number };
   /** Of a merge or a job. */
   readonly maxTasks: number;
   readonly maxWaitingMerges: number;
@@ -170,7 +172,11 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
       attempts: e.EMR_WEBHOOK_ATTEMPTS,
       waitMs: 1000 * e.EMR_WEBHOOK_WAIT_SECONDS,
     },
-    atOnce: { uploads: e.EMR_MAX_UPLOADS, reconstructions: e.EMR_MAX_RECONSTRUCTIONS },
+    atOnce: {
+      uploads: e.EMR_MAX_UPLOADS,
+      reconstructions: e.EMR_MAX_RECONSTRUCTIONS,
+      downloads: e.EMR_MAX_DOWNLOADS,
+    },
     maxTasks: e.EMR_MAX_TASKS,
     maxWaitingMerges: e.EMR_MAX_WAITING_MERGES,
     maxConnections: e.EMR_MAX_CONNECTIONS,

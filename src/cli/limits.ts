@@ -38,6 +38,7 @@ export function limits(): string[][] {
     ['one upload request', `${bytes(maxUploadBytes)} (\`EMR_MAX_UPLOAD_BYTES\`)`, 'too_large'],
     ['uploads at a time', `${count(atOnce.uploads)} (\`EMR_MAX_UPLOADS\`)`, 'overloaded'],
     ['models rebuilt at a time', `${count(atOnce.reconstructions)} (\`EMR_MAX_RECONSTRUCTIONS\`)`, 'overloaded'],
+    ['readings of stored files at a time', `${count(atOnce.downloads)} (\`EMR_MAX_DOWNLOADS\`)`, 'overloaded'],
     ['merges that wait', `${count(maxWaitingMerges)} (\`EMR_MAX_WAITING_MERGES\`)`, 'overloaded'],
     ['connections', `${count(maxConnections)} (\`EMR_MAX_CONNECTIONS\`)`, ''],
     ['requests of a connection without an answer', count(MAX_OPEN_ANSWERS), 'overloaded'],

@@ -12,6 +12,7 @@ const server = await testServer({
   EMR_THREADS: '1',
   EMR_MAX_UPLOADS: '1',
   EMR_MAX_RECONSTRUCTIONS: '1',
+  EMR_MAX_DOWNLOADS: '1',
   EMR_MAX_WAITING_MERGES: '2',
 });
 after(() => server.close());
@@ -83,6 +84,27 @@ test('a reconstruction more than the server takes is asked to come again; what i
   held.destroy();
   await until('the place is free', async () => {
     const response = await server.call('GET', model, { headers: { range: 'bytes=0-9' } });
+    await response.arrayBuffer();
+    return response.status === 206;
+  });
+});
+
+test('a reading of stored files more than the server takes is asked to come again', async () => {
+  const { id } = await server.merge({ ...MERGE, exclude: ['none'] });
+  const artifact = `/v1/merges/${id}/files/unified.safetensors`;
+  const opened = openRequest(server.url + artifact);
+  opened.end();
+  const held = await answer(opened);
+  assert.equal(held.statusCode, 200);
+  await refused('GET', artifact);
+  await refused('GET', `/v1/merges/${id}/report`);
+  await refused('POST', `/v1/merges/${id}/verify`);
+  await refused('POST', '/v1/checkpoints/base/verify');
+  assert.equal((await server.call('HEAD', artifact)).status, 200);
+  await server.expect(200, 'GET', `/v1/merges/${id}`);
+  held.destroy();
+  await until('the place is free', async () => {
+    const response = await server.call('GET', artifact, { headers: { range: 'bytes=0-9' } });
     await response.arrayBuffer();
     return response.status === 206;
   });

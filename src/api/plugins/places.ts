@@ -4,7 +4,7 @@ import fp from 'fastify-plugin';
 import { EmrError } from '../../errors.js';
 
 /** What a request may take that there is only so much of. */
-export type PlaceKind = 'uploads' | 'reconstructions';
+export type PlaceKind = 'uploads' | 'reconstructions' | 'downloads';
 
 declare module 'fastify' {
   interface FastifyContextConfig {
@@ -16,13 +16,13 @@ declare module 'fastify' {
 export type Places = Readonly<Record<PlaceKind, number>>;
 
 /**
- * Each upload and each reconstruction holds buffers and a share of a core for as long as it lasts. Beyond so many at once
+ * Each upload, reconstruction and reading of stored files holds buffers and a share of a core for as long as it lasts. Beyond so many at once
  * all would be slow and memory without bound: who comes too many is asked to come again, before anything is read of him.
  */
 export const places = fp<{ limits: Places }>(
   async (app, { limits }) => {
     const holders = new Map<FastifyRequest, () => void>();
-    const taken: Record<PlaceKind, number> = { uploads: 0, reconstructions: 0 };
+    const taken: Record<PlaceKind, number> = { uploads: 0, reconstructions: 0, downloads: 0 };
     app.addHook('onRequest', async (request) => {
       const { place } = request.routeOptions.config;
       if (place === undefined || request.method === 'HEAD') return;

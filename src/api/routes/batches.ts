@@ -100,7 +100,7 @@ export function batchRoutes(app: Api, services: Services): void {
   app.get(
     '/v1/batches/:id/results',
     {
-      config: { scope: 'read' },
+      config: { scope: 'read', place: 'downloads' },
       schema: {
         tags: ['batches'],
         summary: 'How the merges of a batch did, as one table',
@@ -108,7 +108,7 @@ export function batchRoutes(app: Api, services: Services): void {
         params: byId,
         querystring: z.strictObject({ format: z.enum(['json', 'csv']).default('json') }),
         produces: ['application/json', 'text/csv'],
-        response: { 200: z.union([z.object({ items: z.array(resultRow) }), z.string()]), ...refusals(400, 404) },
+        response: { 200: z.union([z.object({ items: z.array(resultRow) }), z.string()]), ...refusals(400, 404, 503) },
       },
     },
     async ({ params, query, access }, reply) => {

@@ -49,7 +49,7 @@ export function modelRoutes(app: Api, { merges, models }: Services): void {
 
   app.route({
     ...download('/v1/merges/:id/files/*'),
-    config: { scope: 'read' },
+    config: { scope: 'read', place: 'downloads' },
     schema: {
       ...file,
       tags: ['models'],
@@ -62,7 +62,7 @@ export function modelRoutes(app: Api, { merges, models }: Services): void {
 
   app.route({
     ...download('/v1/merges/:id/model.safetensors'),
-    config: { scope: 'read' },
+    config: { scope: 'read', place: 'downloads' },
     schema: { ...file, tags: ['models'], summary: 'The one model of methods that make one', params: byId },
     handler: async (request, reply) =>
       sendDownload(request, reply, await models.artifact(...(await about(request)), bundlePaths.model)),

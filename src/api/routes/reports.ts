@@ -39,7 +39,7 @@ export function reportRoutes(app: Api, { merges, models, evaluations }: Services
   app.get(
     '/v1/merges/:id/report',
     {
-      config: { scope: 'read' },
+      config: { scope: 'read', place: 'downloads' },
       schema: {
         tags: ['models'],
         summary: 'Every figure of the merge: rescalers, densities, distances, conflicts, evaluations',

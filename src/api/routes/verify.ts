@@ -11,7 +11,7 @@ const schema = {
   description:
     'Every stored file is read again, and its length and SHA-256 are compared with the record. What is found of each is ' +
     'sent as soon as it is known, with white space in between, in one JSON object: the status is 200 whatever is found.',
-  response: { 200: verificationView, ...refusals(400, 404, 409) },
+  response: { 200: verificationView, ...refusals(400, 404, 409, 503) },
 };
 
 /** Whether stored bytes are still those that were written: disks and people change them. */
@@ -19,7 +19,7 @@ export function verifyRoutes(app: Api, { checkpoints, merges, sources, store }: 
   app.post(
     '/v1/checkpoints/:name/verify',
     {
-      config: { scope: 'read' },
+      config: { scope: 'read', place: 'downloads' },
       schema: {
         ...schema,
         tags: ['checkpoints'],
@@ -39,7 +39,7 @@ export function verifyRoutes(app: Api, { checkpoints, merges, sources, store }: 
   app.post(
     '/v1/merges/:id/verify',
     {
-      config: { scope: 'read' },
+      config: { scope: 'read', place: 'downloads' },
       schema: {
         ...schema,
         tags: ['merges'],

@@ -53,7 +53,7 @@ async function heldApp() {
   };
   await app.register(auth, { guard: { admit } });
   await app.register(audit);
-  await app.register(places, { limits: { uploads: 1, reconstructions: 1 } });
+  await app.register(places, { limits: { uploads: 1, reconstructions: 1, downloads: 1 } });
   await app.register(metrics, { queue: { counts: async () => ({ waiting: 0, active: 0 }) } });
   const write = { scope: 'write', place: 'uploads' } as const;
   app.post('/quick', { config: write }, async (_request, reply) => reply.status(201).send('made'));
@@ -183,7 +183,7 @@ test('of requests one behind the other only so many begin, and the others are as
   const { port } = app.server.address() as AddressInfo;
   const client = connect(port, '127.0.0.1');
   const get = 'GET /held HTTP/1.1\r\nHost: x\r\n';
-  client.write(`${get}\r\n`.repeat(MAX_OPEN_ANSWERS + 2) + `${get}Connection: close\r\n\r\n`);
+  client.write(`${get}\r\n`.repeat(MAX_OPEN_ANSWERS + 2).concat(get, 'Connection: close\r\n\r\n'));
   await until('three are refused', () => held.refused === 3);
   assert.equal(held.begun, MAX_OPEN_ANSWERS);
   releaseHandlers();
