@@ -20,6 +20,7 @@ export const ERRORS = {
   unsupported_media_type: { status: 415, retry: false, title: 'The content type is not accepted here' },
   too_large: { status: 413, retry: false, title: 'This is larger than this server accepts' },
   upload_incomplete: { status: 400, retry: true, title: 'The upload ended before it was whole' },
+  upload_stalled: { status: 408, retry: true, title: 'The upload came too slowly' },
   // Checkpoints
   unknown_checkpoint: { status: 404, retry: false, title: 'There is no checkpoint of this name' },
   being_deleted: { status: 409, retry: true, title: 'What is asked for is being deleted' },

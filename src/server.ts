@@ -13,7 +13,7 @@ import { startWorker } from './worker.js';
 /** Of the grace: transfers in flight may take so long; what stalls longer is cut, so that the process ends in time. */
 const DRAIN_SHARE = 5 / 6;
 
-/** A client that sends nothing for this long is gone; between chunks of an upload it may well wait for its disk. */
+/** A client that neither sends nor reads for this long is gone. (Uploads have a pace of their own, api/pace.ts.) */
 const IDLE_SOCKET_MS = 120_000;
 
 export interface RunningServer {

@@ -1,11 +1,12 @@
 import multipart from '@fastify/multipart';
-import Fastify, { type FastifyBaseLogger } from 'fastify';
+import Fastify, { type FastifyBaseLogger, type FastifyRequest } from 'fastify';
 import { serializerCompiler, validatorCompiler, type ZodTypeProvider } from 'fastify-type-provider-zod';
 import { createStoredBytes } from '../catalog/stored-bytes.js';
 import { isLoopback } from '../exposure.js';
 import type { Services } from '../services.js';
 import { createGuard } from './guard.js';
 import { formParts, MAX_FIELD_BYTES, MAX_FORM_FIELDS, MAX_PARAM_LENGTH } from './limits.js';
+import { createPace, type Pace, type PaceLimits, UPLOAD_PACE } from './pace.js';
 import { audit } from './plugins/audit.js';
 import { auth } from './plugins/auth.js';
 import { identity } from './plugins/identity.js';
@@ -31,14 +32,23 @@ import { uploadRoutes } from './routes/uploads.js';
 import { verifyRoutes } from './routes/verify.js';
 import type { Api } from './types.js';
 
+declare module 'fastify' {
+  interface FastifyInstance {
+    /** Watches how fast the body of a request comes. */
+    paceOf(request: FastifyRequest): Pace;
+  }
+}
+
 export interface AppOptions {
   readonly services: Services;
   readonly logger: FastifyBaseLogger;
   readonly version: string;
+  /** How slowly an upload may come. */
+  readonly uploadPace?: PaceLimits;
 }
 
 /** The HTTP service without a socket: every route and plugin. Listens to nothing and reads no environment. */
-export async function buildApp({ services, logger, version }: AppOptions): Promise<Api> {
+export async function buildApp({ services, logger, version, uploadPace = UPLOAD_PACE }: AppOptions): Promise<Api> {
   const app = Fastify({
     loggerInstance: logger,
     bodyLimit: services.config.maxJsonBytes,
@@ -81,6 +91,7 @@ export async function buildApp({ services, logger, version }: AppOptions): Promi
       fieldSize: MAX_FIELD_BYTES,
     },
   });
+  app.decorate('paceOf', ({ raw }: FastifyRequest) => createPace(() => raw.socket.bytesRead, uploadPace));
   const routes = [
     uploadRoutes,
     checkpointRoutes,

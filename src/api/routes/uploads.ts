@@ -1,3 +1,4 @@
+import { Readable } from 'node:stream';
 import type { Multipart } from '@fastify/multipart';
 import type { FastifyRequest } from 'fastify';
 import { z } from 'zod';
@@ -7,6 +8,7 @@ import { EmrError } from '../../errors.js';
 import { checkFileName, FILE_NAME_PATTERN } from '../../names.js';
 import { type Access, requireScope } from '../../scopes.js';
 import type { Services } from '../../services.js';
+import type { Pace } from '../pace.js';
 import { requireBody } from '../plugins/request-end.js';
 import {
   checkpointView,
@@ -22,12 +24,20 @@ import type { Api } from '../types.js';
 /** The route checks the name itself, with a code of its own; the pattern is for readers of openapi.yaml. */
 const fileName = z.string().min(1).max(255).meta({ pattern: FILE_NAME_PATTERN.source });
 
+/** The body as it is sent. A refusal must not destroy the request, whose connection carries the answer. */
+function steadyBody(request: FastifyRequest): AsyncGenerator<Uint8Array> {
+  const body = { [Symbol.asyncIterator]: () => request.raw.iterator({ destroyOnReturn: false }) };
+  return request.server.paceOf(request).steady(body);
+}
+
 /** The ways in: multipart, one PUT per file, or registration of files that are there already. */
 export function uploadRoutes(app: Api, { uploads, register }: Services): void {
   app.post(
     '/v1/checkpoints',
     {
       config: { scope: 'write', place: 'uploads', takes: 'upload' },
+      // JSON holds a place, too. Nothing is read of a form, which reads the request itself.
+      preParsing: async (request) => Readable.from(steadyBody(request)).on('error', () => {}),
       schema: {
         tags: ['checkpoints'],
         summary: 'Upload a checkpoint, or register files in place',
@@ -38,12 +48,12 @@ export function uploadRoutes(app: Api, { uploads, register }: Services): void {
         body: {
           content: { 'multipart/form-data': { schema: uploadForm }, 'application/json': { schema: registerBody } },
         },
-        response: { 201: checkpointView, ...refusals(400, 403, 404, 409, 413, 415, 422, 503, 507) },
+        response: { 201: checkpointView, ...refusals(400, 403, 404, 408, 409, 413, 415, 422, 503, 507) },
       },
     },
     async (request, reply) => {
       const record = request.isMultipart()
-        ? await receiveMultipart(request, uploads).catch(rethrowFormError)
+        ? await receiveMultipart(request, uploads, app.paceOf(request)).catch(rethrowFormError)
         : await registerFiles(request.access, request.body as z.output<typeof registerBody> | undefined);
       return reply.status(201).header('location', `/v1/checkpoints/${record.name}`).send(viewCheckpoint(record));
     },
@@ -73,13 +83,12 @@ export function uploadRoutes(app: Api, { uploads, register }: Services): void {
           description: 'Then `POST …/complete`. A file that is sent again replaces the earlier one.',
           body: { content: { 'application/octet-stream': { schema: rawFile } } },
           params: z.strictObject({ name, file: fileName }),
-          response: { 200: uploadedFile, ...refusals(400, 409, 413, 422, 503, 507) },
+          response: { 200: uploadedFile, ...refusals(400, 408, 409, 413, 422, 503, 507) },
         },
       },
-      async ({ params, raw, access }) => {
-        // A refusal must not destroy the request, whose connection carries the answer.
-        const body = { [Symbol.asyncIterator]: () => raw.iterator({ destroyOnReturn: false }) };
-        return uploads.putFile(access.namespace, params.name, params.file, body);
+      async (request) => {
+        const { params, access } = request;
+        return uploads.putFile(access.namespace, params.name, params.file, steadyBody(request));
       },
     );
   });
@@ -103,9 +112,13 @@ export function uploadRoutes(app: Api, { uploads, register }: Services): void {
 }
 
 /** Nothing that fails leaves a file: whatever breaks, in the client or here, the upload is taken back. */
-async function receiveMultipart(request: FastifyRequest, uploads: Uploads): Promise<CheckpointRecord> {
+async function receiveMultipart(
+  request: FastifyRequest,
+  uploads: Uploads,
+  { steady }: Pace,
+): Promise<CheckpointRecord> {
   requireBody(request); // quotas may have waited
-  const parts = request.parts();
+  const parts = steady(request.parts());
   const first = await parts.next();
   const checkpoint = nameField(first.done ? undefined : first.value);
   const upload = await uploads.begin(request.access.namespace, checkpoint);
@@ -113,7 +126,7 @@ async function receiveMultipart(request: FastifyRequest, uploads: Uploads): Prom
     for await (const part of parts) {
       if (part.type !== 'file') throw new EmrError('invalid_request', `There is no field ${part.fieldname}.`);
       const file: string | undefined = part.filename; // whatever its type says: a part need not have one
-      await upload.add(checkFileName(file), part.file);
+      await upload.add(checkFileName(file), steady(part.file));
     }
     return await upload.commit();
   } catch (error) {
