@@ -11,7 +11,7 @@ export const ERRORS = {
   not_found: { status: 404, retry: false, title: 'There is nothing at this address' },
   method_not_allowed: { status: 405, retry: false, title: 'The address does not answer to this method' },
   unauthorized: { status: 401, retry: false, title: 'The request has no valid API key' },
-  forbidden: { status: 403, retry: false, title: 'The API key may not do this' },
+  forbidden: { status: 403, retry: false, title: 'Whoever sent the request may not do this' },
   rate_limited: { status: 429, retry: true, title: 'The API key has sent too many requests' },
   too_many_running: { status: 429, retry: true, title: 'The API key has as many merges and jobs running as it may' },
   quota_exceeded: { status: 403, retry: false, title: 'The namespace of the API key may hold no more bytes' },

@@ -3,6 +3,7 @@ import fp from 'fastify-plugin';
 import { EmrError } from '../../errors.js';
 import { type KeyScope, requireScope } from '../../scopes.js';
 import type { Admitted, Guard } from '../guard.js';
+import { isOwnPage } from '../own-page.js';
 
 declare module 'fastify' {
   interface FastifyContextConfig {
@@ -30,6 +31,12 @@ export const auth = fp<{ guard: Guard }>(
       const access = await guard.admit(request.headers.authorization);
       if (access === undefined) {
         throw new EmrError('unauthorized', 'Send a key of this server as Authorization: Bearer <key>.');
+      }
+      if (access.key === 'none' && !isOwnPage(request.headers)) {
+        throw new EmrError(
+          'forbidden',
+          'A server without keys answers to addresses and pages of its own machine only.',
+        );
       }
       request.access = access;
       requireScope(access, scope);

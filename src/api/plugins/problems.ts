@@ -91,7 +91,7 @@ export function sendProblem(error: FastifyError, request: FastifyRequest, reply:
   if (coded.status >= 500) request.log.error({ err: error, code: coded.code }, coded.detail);
   request.refusal = coded.code;
   if (coded.code === 'unauthorized') reply.header('www-authenticate', 'Bearer');
-  if (coded.code === 'forbidden') {
+  if (coded.code === 'forbidden' && coded.facts.scope !== undefined) {
     reply.header('www-authenticate', `Bearer error="insufficient_scope", scope="${coded.facts.scope}"`); // RFC 6750, 3.1
   }
   if (coded.retry && RETRY_LATER.has(coded.status) && !reply.hasHeader('retry-after')) reply.header('retry-after', '5');
