@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import { buildApp } from './api/app.js';
+import { endIdle } from './api/plugins/request-end.js';
 import { listNamespaces } from './catalog/namespaces.js';
 import type { Config } from './config.js';
 import { requireKeys } from './exposure.js';
@@ -33,7 +34,7 @@ export async function startServer(config: Config, logger: Logger = createLogger(
   const app = await buildApp({ services, logger, version: packageVersion() });
   app.server.maxConnections = config.maxConnections;
   app.server.requestTimeout = 0; // an upload takes as long as it takes
-  app.server.setTimeout(IDLE_SOCKET_MS);
+  app.server.setTimeout(IDLE_SOCKET_MS, endIdle);
   const worker = config.redisUrl === undefined ? await startWorker(services, logger) : undefined;
   const reconciler = startReconciler(services, logger);
   try {

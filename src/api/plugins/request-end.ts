@@ -46,6 +46,15 @@ function closeWithConnection(answer: ServerResponse, socket: Socket): number {
 }
 
 /**
+ * Ends a connection on which nothing moved for as long as one may be idle; not while its client has sent a whole request and
+ * waits for us. With the answer the time begins anew.
+ */
+export function endIdle(socket: Socket): void {
+  const waits = ({ req, headersSent }: ServerResponse) => req.complete && !headersSent;
+  if (![...(openAnswers.get(socket) ?? [])].some(waits)) socket.destroy();
+}
+
+/**
  * Fastify's `onResponse` comes when an answer was sent, and never for a client that has gone. Its request goes on all the
  * same: what it takes is free, and what it did is known, only when both have ended. Registered before all hooks that wait.
  */

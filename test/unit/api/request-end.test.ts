@@ -14,7 +14,7 @@ import { auth } from '../../../src/api/plugins/auth.js';
 import { metrics } from '../../../src/api/plugins/metrics.js';
 import { places } from '../../../src/api/plugins/places.js';
 import { problems } from '../../../src/api/plugins/problems.js';
-import { requestEnd } from '../../../src/api/plugins/request-end.js';
+import { endIdle, requestEnd } from '../../../src/api/plugins/request-end.js';
 import { securityHeaders } from '../../../src/api/plugins/security-headers.js';
 import { gate } from '../../helpers/queue-handlers.js';
 import { openRequest } from '../../helpers/raw-http.js';
@@ -197,4 +197,32 @@ test('of requests one behind the other only so many begin, and the others are as
   assert.match(refusal, /^retry-after: \d+\r$/m);
   assert.match(refusal, /^x-content-type-options: nosniff\r$/m);
   assert.equal(held.begun, MAX_OPEN_ANSWERS);
+});
+
+/** As `heldApp`, on connections that may be idle for moments only. */
+async function idlingApp() {
+  const held = await heldApp();
+  held.app.server.setTimeout(50, endIdle);
+  return held;
+}
+
+test('a connection is not idle while its client waits for an answer, however late, and is when that is not read', async () => {
+  const { app, ended, releaseKeys, open } = await idlingApp();
+  const client = open('GET', '/stream', { authorization: 'slow' });
+  client.end();
+  const [socket] = await once(app.server, 'timeout');
+  assert.equal(socket.destroyed, false);
+  releaseKeys();
+  const [response] = await once(client, 'response');
+  assert.equal(response.statusCode, 200);
+  await until('it is ended', () => ended.length);
+  assert.deepEqual(ended, [['/stream', 200, false]]);
+});
+
+test('a connection whose client sends half a request is ended', async () => {
+  const { ended, open } = await idlingApp();
+  const client = open('POST', '/slow', { 'content-type': 'application/json', 'content-length': 2 });
+  client.write('{');
+  await until('it is ended', () => ended.length);
+  assert.deepEqual(ended, [['/slow', 400, false]]);
 });
