@@ -14,7 +14,7 @@ import { metrics } from './plugins/metrics.js';
 import { openapi } from './plugins/openapi.js';
 import { otherMethods } from './plugins/other-methods.js';
 import { places } from './plugins/places.js';
-import { answerMalformed, problems, sendProblem } from './plugins/problems.js';
+import { answerExpectation, answerMalformed, problems, sendProblem } from './plugins/problems.js';
 import { quotas } from './plugins/quotas.js';
 import { rateLimit } from './plugins/rate-limit.js';
 import { requestEnd } from './plugins/request-end.js';
@@ -59,6 +59,7 @@ export async function buildApp({ services, logger, version, uploadPace = UPLOAD_
     frameworkErrors: (error, request, reply) => void sendProblem(error, request, reply.headers(SECURITY_HEADERS)),
     routerOptions: { maxParamLength: MAX_PARAM_LENGTH },
   }).withTypeProvider<ZodTypeProvider>();
+  app.server.on('checkExpectation', answerExpectation);
   app.setValidatorCompiler(validatorCompiler);
   app.setSerializerCompiler(serializerCompiler);
   app.removeContentTypeParser('text/plain'); // a body is JSON, a form, or a file

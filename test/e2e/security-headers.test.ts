@@ -4,6 +4,7 @@ import { text } from 'node:stream/consumers';
 import { after, test } from 'node:test';
 import { chromium } from '../helpers/chromium.js';
 import { family, singleFile } from '../helpers/model-files.js';
+import { answer, bodyOf, openRequest } from '../helpers/raw-http.js';
 import { testServer } from '../helpers/server.js';
 import { until } from '../helpers/until.js';
 
@@ -59,6 +60,20 @@ test('so has what is no HTTP', async () => {
   const answer = await text(socket);
   assert.match(answer, /^HTTP\/1\.1 400 /);
   assert.match(answer, /x-content-type-options: nosniff/i);
+});
+
+test('and what Node would refuse without a word', async () => {
+  const sent = openRequest(`${server.url}/v1/merges`, {
+    method: 'POST',
+    headers: { expect: 'x', 'content-length': 2 },
+  });
+  sent.end('{}');
+  const response = await answer(sent);
+  const { code, status } = JSON.parse((await bodyOf(response)).toString());
+  const { statusCode, headers } = response;
+  assert.deepEqual({ code, status, statusCode }, { code: 'invalid_request', status: 417, statusCode: 417 });
+  assert.equal(headers['content-type'], 'application/problem+json');
+  for (const [name, value] of Object.entries(anywhere)) assert.equal(headers[name], value);
 });
 
 test('the documentation page works under its policy', 'skip' in browser ? { skip: browser.skip } : {}, async () => {

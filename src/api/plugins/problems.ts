@@ -1,4 +1,4 @@
-import { STATUS_CODES } from 'node:http';
+import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
 import type { FastifyError, FastifyReply, FastifyRequest, FastifySchemaValidationError } from 'fastify';
 import fp from 'fastify-plugin';
@@ -101,17 +101,31 @@ export function sendProblem(error: FastifyError, request: FastifyRequest, reply:
     .send(JSON.stringify(problemOf(coded)));
 }
 
+/** What HTTP itself refuses, as a problem with the status that HTTP has for it. */
+function refusalOf(status: number): { headers: Record<string, string>; body: string } {
+  const coded = new EmrError('invalid_request', STATUS_CODES[status]!);
+  const body = JSON.stringify({ ...problemOf(coded), status });
+  const length = String(Buffer.byteLength(body));
+  return {
+    headers: { 'content-type': 'application/problem+json', 'content-length': length, ...SECURITY_HEADERS },
+    body,
+  };
+}
+
+/** Answers a request that expects what no server here knows: Node passes it by everything else. */
+export function answerExpectation(_request: IncomingMessage, response: ServerResponse): void {
+  const { headers, body } = refusalOf(417);
+  response.writeHead(417, headers).end(body);
+}
+
 /** Answers what is no HTTP, or has too long a head for it: no route and no hook ever sees such a request. */
 export function answerMalformed(error: NodeJS.ErrnoException, socket: Socket): void {
   if (!socket.writable) return void socket.destroy();
   const status = error.code === 'HPE_HEADER_OVERFLOW' ? 431 : 400;
-  const coded = new EmrError('invalid_request', STATUS_CODES[status]!);
-  const body = JSON.stringify({ ...problemOf(coded), status });
+  const { headers, body } = refusalOf(status);
   const head = [
     `HTTP/1.1 ${status} ${STATUS_CODES[status]}`,
-    'content-type: application/problem+json',
-    `content-length: ${Buffer.byteLength(body)}`,
-    ...Object.entries(SECURITY_HEADERS).map(([name, value]) => `${name}: ${value}`),
+    ...Object.entries(headers).map(([name, value]) => `${name}: ${value}`),
     'connection: close',
   ];
   socket.end(`${head.join('\r\n')}\r\n\r\n${body}`);
