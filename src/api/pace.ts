@@ -46,7 +46,7 @@ export function createPace(received: () => number, { windowMs, minBytes }: PaceL
         waited = 0;
         lookIn(windowMs);
       };
-      lookIn(windowMs - waited);
+      lookIn(Math.max(0, windowMs - waited));
     });
     try {
       return await Promise.race([step, stalled]);
