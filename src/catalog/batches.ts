@@ -8,6 +8,11 @@ import type { Store } from '../store/types.js';
 import { readFact, writeFact } from './facts.js';
 import { keys } from './keys.js';
 
+/** Of a batch, in one answer: whoever mends these finds the next. Each merge that is looked at is planned. */
+export const MAX_REFUSALS = 100;
+/** Of their JSON, past which no further one is listed: a single one names up to a thousand conflicts. */
+const MAX_REFUSAL_CHARACTERS = 2 ** 20;
+
 const batchFact = z.object({
   id: z.string(),
   created_at: z.string(),
@@ -18,7 +23,7 @@ const batchFact = z.object({
 export type BatchFact = z.output<typeof batchFact>;
 
 export interface Batches {
-  /** All or none: if one request is refused, no merge of the batch is accepted, and the error lists each refusal. */
+  /** All or none: if one request is refused, no merge of the batch is accepted, and the error lists the first refusals. */
   submit(namespace: string, requests: readonly MergeRequest[], evaluate?: EvaluationPlan): Promise<BatchFact>;
   get(namespace: string, id: string): Promise<BatchFact>;
 }
@@ -73,8 +78,12 @@ async function requireAll(
   check: (request: MergeRequest) => Promise<string>,
 ): Promise<void> {
   const refusals: object[] = [];
+  let characters = 0;
+  let looked = 0;
   const ids = new Map<string, string>();
   for (const [index, request] of requests.entries()) {
+    if (refusals.length === MAX_REFUSALS || characters > MAX_REFUSAL_CHARACTERS) break;
+    looked += 1;
     try {
       const id = await check(request);
       const { name } = request;
@@ -86,11 +95,12 @@ async function requireAll(
     } catch (error) {
       const { code, detail, facts } = toEmrError(error);
       if (code === 'internal') throw error;
-      refusals.push({ index, code, detail, ...facts });
+      const refusal = { index, code, detail, ...facts };
+      refusals.push(refusal);
+      characters += JSON.stringify(refusal).length;
     }
   }
   if (refusals.length === 0) return;
-  throw new EmrError('batch_refused', `${refusals.length} of ${requests.length} merges cannot be run as asked.`, {
-    refusals,
-  });
+  const of = looked === requests.length ? looked : `the first ${looked} of ${requests.length}`;
+  throw new EmrError('batch_refused', `${refusals.length} of ${of} merges cannot be run as asked.`, { refusals });
 }

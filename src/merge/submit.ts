@@ -80,12 +80,15 @@ export function createSubmitter({ checkpoints, merges, queue, maxTasks, onQueueE
 
 const needsQueue = (outcome: Outcome) => outcome.state === 'open';
 
-function requireNoConflict({ conflicts }: MergePlan): void {
-  if (conflicts.length === 0) return;
+function requireNoConflict({ conflicts, conflictCount }: MergePlan): void {
+  if (conflictCount === 0) return;
   const first = conflicts[0]!.detail;
-  const more = conflicts.length === 1 ? '' : ` And ${conflicts.length - 1} more: see conflicts.`;
+  const more = conflictCount === 1 ? '' : ` And ${conflictCount - 1} more: see conflicts.`;
   const ofStatistics = conflicts.every(({ kind }) => kind === 'statistics_mismatch');
-  throw new EmrError(ofStatistics ? 'statistics_mismatch' : 'merge_conflict', first + more, { conflicts });
+  throw new EmrError(ofStatistics ? 'statistics_mismatch' : 'merge_conflict', first + more, {
+    conflicts,
+    conflict_count: conflictCount,
+  });
 }
 
 async function loadRecords(

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { BatchFact } from '../../catalog/batches.js';
+import { type BatchFact, MAX_REFUSALS } from '../../catalog/batches.js';
 import { mergeRequest, name } from '../../merge/request.js';
 import { expandSweep, MAX_MERGES, sweepGrid, sweepTemplate } from '../../merge/sweep.js';
 import type { Access } from '../../scopes.js';
@@ -65,7 +65,7 @@ export function batchRoutes(app: Api, services: Services): void {
         summary: 'Many merges in one call',
         description:
           'A list, or a sweep: a template and a grid of methods and parameters. All or none: if one request is refused, ' +
-          'none is accepted and every refusal is listed. A webhook is told of the end of each merge.',
+          `none is accepted and the refusals are listed, up to ${MAX_REFUSALS}. A webhook is told of the end of each merge.`,
         body: batchRequest,
         response: { 202: batchView, ...refusals(400, 403, 404, 409, 422, 503) },
       },

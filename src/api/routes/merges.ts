@@ -1,6 +1,7 @@
 import { Readable } from 'node:stream';
 import { z } from 'zod';
 import { EmrError } from '../../errors.js';
+import { MAX_LISTED } from '../../merge/listed.js';
 import { mergeRequest } from '../../merge/request.js';
 import type { Services } from '../../services.js';
 import { viewMerge } from '../merge-view.js';
@@ -32,7 +33,7 @@ export function mergeRoutes(app: Api, services: Services): void {
       schema: {
         tags,
         summary: 'What a merge would do: classes, conflicts, sizes, memory',
-        description: 'Reads headers only and stores nothing. All conflicts are listed at once.',
+        description: `Reads headers only and stores nothing. All conflicts are listed at once, up to ${MAX_LISTED}.`,
         body: mergeRequest,
         response: { 200: planView, ...refusals(400, 404) },
       },
