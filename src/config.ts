@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { FORMAT_LIMITS, type FormatLimit, type FormatLimits } from './checkpoint/limits.js';
+import { MAX_BATCH_CELLS, MAX_PLAN_CELLS } from './merge/plan-cells.js';
 import { MAX_TASKS } from './merge/request.js';
 import { VERIFY_MODES, type VerifyMode } from './merge/verify-inputs.js';
 import { networkList } from './outbound/addresses.js';
@@ -88,6 +89,8 @@ const environment = z.object({
   /** Each holds two workspaces of some MiB; more at once than this only take cores from each other. */
   EMR_MAX_RECONSTRUCTIONS: count(32),
   EMR_MAX_TASKS: count(MAX_TASKS.usual, MAX_TASKS.ceiling),
+  EMR_MAX_PLAN_CELLS: count(MAX_PLAN_CELLS),
+  EMR_MAX_BATCH_CELLS: count(MAX_BATCH_CELLS),
   /** Days of work for most; beyond it a client has more likely run wild than a plan. */
   EMR_MAX_WAITING_MERGES: count(10_000),
   /** Below what a process may have open by default on most systems, with its files. */
@@ -123,6 +126,9 @@ export interface Config {
   readonly atOnce: { readonly uploads: number; readonly reconstructions: number };
   /** Of a merge or a job. */
   readonly maxTasks: number;
+  /** Names of tensors times checkpoints, of a merge or a job, and of all merges of a batch. */
+  readonly maxPlanCells: number;
+  readonly maxBatchCells: number;
   readonly maxWaitingMerges: number;
   readonly maxConnections: number;
   readonly graceMs: number;
@@ -172,6 +178,8 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
     },
     atOnce: { uploads: e.EMR_MAX_UPLOADS, reconstructions: e.EMR_MAX_RECONSTRUCTIONS },
     maxTasks: e.EMR_MAX_TASKS,
+    maxPlanCells: e.EMR_MAX_PLAN_CELLS,
+    maxBatchCells: e.EMR_MAX_BATCH_CELLS,
     maxWaitingMerges: e.EMR_MAX_WAITING_MERGES,
     maxConnections: e.EMR_MAX_CONNECTIONS,
     graceMs: 1000 * e.EMR_GRACE_SECONDS,

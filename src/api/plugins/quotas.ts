@@ -20,7 +20,7 @@ declare module 'fastify' {
 
 export interface QuotaOptions {
   readonly queue: Pick<WorkQueue, 'counts'>;
-  readonly submitter: Pick<Submitter, 'plan'>;
+  readonly submitter: Pick<Submitter, 'plan' | 'requireBatch'>;
   readonly storedBytes: StoredBytes;
 }
 
@@ -102,6 +102,7 @@ function lengthOf({ headers }: FastifyRequest): number {
 
 /** What the merges will write. Those that cannot be planned are refused by their route. */
 async function outputOf(submitter: QuotaOptions['submitter'], namespace: string, merges: readonly MergeRequest[]) {
+  await submitter.requireBatch(namespace, merges);
   let bytes = 0;
   for (const merge of merges) {
     const plan = await submitter.plan(namespace, merge).catch((error: unknown) => {

@@ -67,11 +67,12 @@ export function batchRoutes(app: Api, services: Services): void {
           'A list, or a sweep: a template and a grid of methods and parameters. All or none: if one request is refused, ' +
           `none is accepted and the refusals are listed, up to ${MAX_REFUSALS}. A webhook is told of the end of each merge.`,
         body: batchRequest,
-        response: { 202: batchView, ...refusals(400, 403, 404, 409, 422, 503) },
+        response: { 202: batchView, ...refusals(400, 403, 404, 409, 413, 422, 503) },
       },
     },
     async ({ body, access }, reply) => {
       const requests = requestsOf(body);
+      await submitter.requireBatch(access.namespace, requests);
       await requireRoom(services, requests, (one) => submitter.isKnown(access.namespace, one));
       await requireWebhook(services, access.namespace, requests, body.webhook?.url);
       const fact = await batches.submit(access.namespace, requests, body.evaluate);

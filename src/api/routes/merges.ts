@@ -35,7 +35,7 @@ export function mergeRoutes(app: Api, services: Services): void {
         summary: 'What a merge would do: classes, conflicts, sizes, memory',
         description: `Reads headers only and stores nothing. All conflicts are listed at once, up to ${MAX_LISTED}.`,
         body: mergeRequest,
-        response: { 200: planView, ...refusals(400, 404) },
+        response: { 200: planView, ...refusals(400, 404, 413) },
       },
     },
     async ({ body, access }) => viewPlan(await submitter.plan(access.namespace, body), store, config.threads),
@@ -52,7 +52,7 @@ export function mergeRoutes(app: Api, services: Services): void {
           'The same request on the same checkpoints is the same merge: the second answer is 200 with the first merge. ' +
           'One that failed or was cancelled is run again; until then its name is free for another merge.',
         body: mergeBody,
-        response: { 202: mergeView, 200: mergeView, ...refusals(400, 403, 404, 409, 422, 503) },
+        response: { 202: mergeView, 200: mergeView, ...refusals(400, 403, 404, 409, 413, 422, 503) },
       },
     },
     async ({ body: { webhook, ...request }, access }, reply) => {
