@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { FORMAT_LIMITS, type FormatLimit, type FormatLimits } from './checkpoint/limits.js';
+import { MAX_TASKS } from './merge/max-tasks.js';
 import { MAX_BATCH_CELLS, MAX_PLAN_CELLS } from './merge/plan-cells.js';
-import { MAX_TASKS } from './merge/request.js';
 import { VERIFY_MODES, type VerifyMode } from './merge/verify-inputs.js';
 import { networkList } from './outbound/addresses.js';
 import { type AllowedHost, parseAllowedHost } from './outbound/hosts.js';

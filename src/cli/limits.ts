@@ -7,7 +7,8 @@ import { readConfig } from '../config.js';
 import { ERRORS } from '../errors.js';
 import { MAX_GLOB_STEPS, MAX_PATTERN } from '../merge/globs.js';
 import { MAX_LISTED } from '../merge/listed.js';
-import { MAX_PATTERNS, MAX_TASKS } from '../merge/request.js';
+import { MAX_TASKS } from '../merge/max-tasks.js';
+import { MAX_PATTERNS } from '../merge/request.js';
 import { MAX_MERGES } from '../merge/sweep.js';
 import {
   MAX_BATCH,

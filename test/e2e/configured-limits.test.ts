@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { FORMAT_LIMITS, type FormatLimit } from '../../src/checkpoint/limits.js';
 import type { ErrorCode } from '../../src/errors.js';
-import { MAX_TASKS } from '../../src/merge/request.js';
+import { MAX_TASKS } from '../../src/merge/max-tasks.js';
 import { singleFile } from '../helpers/model-files.js';
 import { f32, rawSafetensors, safetensorsFile } from '../helpers/safetensors-file.js';
 import { problemOf, type TestServer, testServer } from '../helpers/server.js';

@@ -1,5 +1,7 @@
 import { z } from 'zod';
 import { type BatchFact, MAX_REFUSALS } from '../../catalog/batches.js';
+import { limitedRecord } from '../../merge/limited-record.js';
+import { MAX_TASKS } from '../../merge/max-tasks.js';
 import { mergeRequest, name } from '../../merge/request.js';
 import { expandSweep, MAX_MERGES, sweepGrid, sweepTemplate } from '../../merge/sweep.js';
 import type { Access } from '../../scopes.js';
@@ -12,8 +14,7 @@ import { mergeView, webhook } from '../schemas/merge.js';
 import type { Api } from '../types.js';
 import { requireWebhook } from '../webhook-room.js';
 
-const evaluate = z
-  .record(name, name)
+const evaluate = limitedRecord(MAX_TASKS.ceiling, name, name)
   .optional()
   .describe('A labelled data set for each task to evaluate, by a job for each merge when it has succeeded.');
 
