@@ -126,7 +126,7 @@ export async function createServices(config: Config, log: ServiceLog): Promise<S
     lifecycle: createLifecycle('merge', merges, queue),
     reconstructor,
     models,
-    batches: createBatches({ store, submitter, followUp, now }),
+    batches: createBatches({ store, submitter, merges, followUp, now }),
     runMerge: createMergeHandler({
       store,
       sources,

@@ -8,6 +8,7 @@ import type { Access } from '../../scopes.js';
 import type { Services } from '../../services.js';
 import { batchResults, resultRow, resultsTable } from '../batch-results.js';
 import { viewMerge } from '../merge-view.js';
+import type { TakenMerges } from '../plugins/quotas.js';
 import { requireRoom } from '../queue-room.js';
 import { batchId, refusals } from '../schemas/common.js';
 import { mergeView, webhook } from '../schemas/merge.js';
@@ -46,7 +47,11 @@ const batchView = z
 
 type BatchBody = z.output<typeof batchRequest>;
 
-const requestsOf = (body: BatchBody) => ('merges' in body ? body.merges : expandSweep(body.template, body.grid));
+/** The merges of a batch, and how many runs they are with the jobs that evaluate each. */
+function takenBy(body: BatchBody): TakenMerges {
+  const merges = 'merges' in body ? body.merges : expandSweep(body.template, body.grid);
+  return { merges, runs: merges.length * (1 + Object.keys(body.evaluate ?? {}).length) };
+}
 
 export function batchRoutes(app: Api, services: Services): void {
   const { batches, merges, submitter, webhooks } = services;
@@ -60,7 +65,7 @@ export function batchRoutes(app: Api, services: Services): void {
   app.post(
     '/v1/batches',
     {
-      config: { scope: 'write', takes: (body) => requestsOf(body as BatchBody) },
+      config: { scope: 'write', takes: (body) => takenBy(body as BatchBody) },
       schema: {
         tags: ['batches'],
         summary: 'Many merges in one call',
@@ -72,9 +77,9 @@ export function batchRoutes(app: Api, services: Services): void {
       },
     },
     async ({ body, access }, reply) => {
-      const requests = requestsOf(body);
+      const { merges: requests, runs } = takenBy(body);
       await submitter.requireBatch(access.namespace, requests);
-      await requireRoom(services, requests, (one) => submitter.isKnown(access.namespace, one));
+      await requireRoom(services, runs, () => batches.countFresh(access.namespace, requests, body.evaluate));
       await requireWebhook(services, access.namespace, requests, body.webhook?.url);
       const fact = await batches.submit(access.namespace, requests, body.evaluate);
       for (const merge of fact.merges) await webhooks.expect(access.namespace, merge, body.webhook?.url);

@@ -44,7 +44,7 @@ export function mergeRoutes(app: Api, services: Services): void {
   app.post(
     '/v1/merges',
     {
-      config: { scope: 'write', takes: (body) => [body as z.output<typeof mergeBody>] },
+      config: { scope: 'write', takes: (body) => ({ merges: [body as z.output<typeof mergeBody>], runs: 1 }) },
       schema: {
         tags,
         summary: 'Merge checkpoints',
@@ -56,7 +56,7 @@ export function mergeRoutes(app: Api, services: Services): void {
       },
     },
     async ({ body: { webhook, ...request }, access }, reply) => {
-      await requireRoom(services, [request], (one) => submitter.isKnown(access.namespace, one));
+      await requireRoom(services, 1, async () => ((await submitter.isKnown(access.namespace, request)) ? 0 : 1));
       await requireWebhook(services, access.namespace, [request], webhook?.url);
       const { fact, created } = await submitter.submit(access.namespace, request);
       await webhooks.expect(access.namespace, fact.id, webhook?.url);

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { createBatches, MAX_REFUSALS } from '../../../src/catalog/batches.js';
+import { type BatchesOptions, createBatches, MAX_REFUSALS } from '../../../src/catalog/batches.js';
 import { EmrError } from '../../../src/errors.js';
+import type { MergeRequest } from '../../../src/merge/request.js';
 import { requestOf } from '../../helpers/services.js';
 
 /** Batches of which every merge is refused with these facts, and how many were looked at. */
@@ -12,7 +13,7 @@ function refusing(facts: object) {
     throw new EmrError('merge_conflict', 'It cannot be merged.', { ...facts });
   };
   const submitter = { check } as never;
-  const batches = createBatches({ store: {} as never, submitter, followUp: {} as never, now: () => 0 });
+  const batches = createBatches({ ...({} as BatchesOptions), submitter, now: () => 0 });
   return { batches, looked: () => looked };
 }
 const requests = Array.from({ length: 1_000 }, () => requestOf({ base: 'b', tasks: [{ name: 't', checkpoint: 't' }] }));
@@ -32,4 +33,26 @@ test('refusals that are long are fewer', async () => {
   const { batches, looked } = refusing({ conflicts: 'x'.repeat(2 ** 19) });
   await assert.rejects(batches.submit('ns', requests), { code: 'batch_refused' });
   assert.equal(looked(), 2);
+});
+
+test('what a batch asks for anew: merges with their evaluations, those of known merges too if the batch is new', async () => {
+  const base = 'b';
+  const all = ['one', 'two', 'three'].map((name) => requestOf({ name, base, tasks: [{ name: 't', checkpoint: 't' }] }));
+  const countFresh = (known: string[], isBatchKnown: boolean, evaluate?: Record<string, string>) => {
+    const submitter = { check: async (_namespace: string, { name }: MergeRequest) => name! };
+    const merges = {
+      find: async (_namespace: string, id: string) => (known.includes(id) ? { id } : undefined),
+      outcome: async () => ({ state: 'open' }),
+    };
+    const store = { stat: async () => (isBatchKnown ? {} : undefined) };
+    const batches = createBatches({ store, submitter, merges, now: () => 0 } as unknown as BatchesOptions);
+    return batches.countFresh('ns', all, evaluate);
+  };
+  const evaluate = { t: 'x', u: 'y' };
+  assert.equal(await countFresh([], false), 3);
+  assert.equal(await countFresh(['one'], false), 2);
+  assert.equal(await countFresh([], false, evaluate), 9);
+  assert.equal(await countFresh(['one'], false, evaluate), 8);
+  assert.equal(await countFresh(['one', 'two', 'three'], true, evaluate), 0);
+  assert.equal(await countFresh(['one', 'two'], true, evaluate), 3);
 });
