@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { FORMAT_LIMITS, type FormatLimit, type FormatLimits } from './checkpoint/limits.js';
-import { MAX_TASKS } from './merge/request.js';
+import { MAX_TASKS } from './merge/max-tasks.js';
+import { MAX_BATCH_CELLS, MAX_PLAN_CELLS } from './merge/plan-cells.js';
 import { VERIFY_MODES, type VerifyMode } from './merge/verify-inputs.js';
 import { networkList } from './outbound/addresses.js';
 import { type AllowedHost, parseAllowedHost } from './outbound/hosts.js';
@@ -90,6 +91,8 @@ const environment = z.object({
   /** Each holds three buffers of 1 MiB, whether it sends a stored file, verifies files, or makes a table or a page of them. */
   EMR_MAX_DOWNLOADS: count(128),
   EMR_MAX_TASKS: count(MAX_TASKS.usual, MAX_TASKS.ceiling),
+  EMR_MAX_PLAN_CELLS: count(MAX_PLAN_CELLS),
+  EMR_MAX_BATCH_CELLS: count(MAX_BATCH_CELLS),
   /** Days of work for most; beyond it a client has more likely run wild than a plan. */
   EMR_MAX_WAITING_MERGES: count(10_000),
   /** Below what a process may have open by default on most systems, with its files. */
@@ -125,6 +128,9 @@ export interface Config {
   readonly atOnce: { readonly uploads: number; readonly reconstructions: number; readonly downloads: number };
   /** Of a merge or a job. */
   readonly maxTasks: number;
+  /** Names of tensors times checkpoints, of a merge or a job, and of all merges of a batch. */
+  readonly maxPlanCells: number;
+  readonly maxBatchCells: number;
   readonly maxWaitingMerges: number;
   readonly maxConnections: number;
   readonly graceMs: number;
@@ -178,6 +184,8 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
       downloads: e.EMR_MAX_DOWNLOADS,
     },
     maxTasks: e.EMR_MAX_TASKS,
+    maxPlanCells: e.EMR_MAX_PLAN_CELLS,
+    maxBatchCells: e.EMR_MAX_BATCH_CELLS,
     maxWaitingMerges: e.EMR_MAX_WAITING_MERGES,
     maxConnections: e.EMR_MAX_CONNECTIONS,
     graceMs: 1000 * e.EMR_GRACE_SECONDS,

@@ -68,7 +68,7 @@ export interface ServiceLog {
 export async function createServices(config: Config, log: ServiceLog): Promise<Services> {
   for (const setting of config.unknownSettings) log.warn({ setting }, 'a variable of the environment is no setting');
   const now = Date.now;
-  const { maxTasks } = config;
+  const { maxTasks, maxPlanCells, maxBatchCells } = config;
   const store = await openStore(config.store);
   const queue = await openQueue(config, log);
   const sources = createSources(store);
@@ -76,7 +76,15 @@ export async function createServices(config: Config, log: ServiceLog): Promise<S
   const ingest = createIngest({ store, sources, checkpoints, limits: config.limits, now });
   const merges = createMergeCatalog(store, now);
   const onQueueError = (err: unknown) => log.warn({ err }, 'a merge or job is accepted but not queued yet');
-  const submitter = createSubmitter({ checkpoints, merges, queue, maxTasks, onQueueError });
+  const submitter = createSubmitter({
+    checkpoints,
+    merges,
+    queue,
+    maxTasks,
+    maxPlanCells,
+    maxBatchCells,
+    onQueueError,
+  });
   const reconstructor = createReconstructor(store.config, config.threads ?? availableParallelism());
   const tileThreads = createTileThreads(store.config);
   const models = createModels({ store, checkpoints, merges, reconstructor });
@@ -92,6 +100,7 @@ export async function createServices(config: Config, log: ServiceLog): Promise<S
     evaluations,
     queue,
     maxTasks,
+    maxPlanCells,
     now,
     onQueueError,
   });
@@ -117,7 +126,7 @@ export async function createServices(config: Config, log: ServiceLog): Promise<S
     lifecycle: createLifecycle('merge', merges, queue),
     reconstructor,
     models,
-    batches: createBatches({ store, submitter, followUp, now }),
+    batches: createBatches({ store, submitter, merges, followUp, now }),
     runMerge: createMergeHandler({
       store,
       sources,

@@ -16,6 +16,7 @@ export function viewPlan(plan: MergePlan, store: Store, threads: number | undefi
       ...(reason ? { reason } : {}),
     })),
     conflicts: [...plan.conflicts],
+    conflict_count: plan.conflictCount,
     warnings: [...plan.warnings],
     files,
     input_bytes: inputBytes(plan),

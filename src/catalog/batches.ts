@@ -7,6 +7,13 @@ import { type EvaluationPlan, evaluationPlan, type FollowUp } from '../models/fo
 import type { Store } from '../store/types.js';
 import { readFact, writeFact } from './facts.js';
 import { keys } from './keys.js';
+import type { MergeCatalog } from './merges.js';
+import { isKnown } from './runs.js';
+
+/** Of a batch, in one answer: whoever mends these finds the next. Each merge that is looked at is planned. */
+export const MAX_REFUSALS = 100;
+/** Of their JSON, past which no further one is listed: a single one names up to a thousand conflicts. */
+const MAX_REFUSAL_CHARACTERS = 2 ** 20;
 
 const batchFact = z.object({
   id: z.string(),
@@ -18,19 +25,22 @@ const batchFact = z.object({
 export type BatchFact = z.output<typeof batchFact>;
 
 export interface Batches {
-  /** All or none: if one request is refused, no merge of the batch is accepted, and the error lists each refusal. */
+  /** All or none: if one request is refused, no merge of the batch is accepted, and the error lists the first refusals. */
   submit(namespace: string, requests: readonly MergeRequest[], evaluate?: EvaluationPlan): Promise<BatchFact>;
+  /** Merges and evaluations that `submit` would not find accepted already. Refuses merges that `submit` would refuse. */
+  countFresh(namespace: string, requests: readonly MergeRequest[], evaluate?: EvaluationPlan): Promise<number>;
   get(namespace: string, id: string): Promise<BatchFact>;
 }
 
 export interface BatchesOptions {
   readonly store: Store;
   readonly submitter: Submitter;
+  readonly merges: Pick<MergeCatalog, 'find' | 'outcome'>;
   readonly followUp: Pick<FollowUp, 'check' | 'ask'>;
   readonly now: () => number;
 }
 
-export function createBatches({ store, submitter, followUp, now }: BatchesOptions): Batches {
+export function createBatches({ store, submitter, merges: catalog, followUp, now }: BatchesOptions): Batches {
   return {
     async submit(namespace, requests, evaluate) {
       await requireAll(requests, async (request) => {
@@ -53,6 +63,18 @@ export function createBatches({ store, submitter, followUp, now }: BatchesOption
       const created = await writeFact(store, keys.batch(namespace, fact.id), fact);
       return created ? fact : ((await readFact(store, keys.batch(namespace, fact.id), batchFact)) ?? fact);
     },
+    async countFresh(namespace, requests, evaluate) {
+      const ids: string[] = [];
+      for (const request of requests) ids.push(await submitter.check(namespace, request));
+      const evaluations = Object.keys(evaluate ?? {}).length;
+      const isBatchKnown = await store.stat(keys.batch(namespace, batchIdOf(ids, evaluate)));
+      let fresh = 0;
+      for (const id of ids) {
+        if (!(await isKnown(catalog, namespace, id))) fresh += 1 + evaluations;
+        else if (!isBatchKnown) fresh += evaluations;
+      }
+      return fresh;
+    },
     async get(namespace, id) {
       const fact = await readFact(store, keys.batch(namespace, id), batchFact);
       if (fact) return fact;
@@ -73,8 +95,12 @@ async function requireAll(
   check: (request: MergeRequest) => Promise<string>,
 ): Promise<void> {
   const refusals: object[] = [];
+  let characters = 0;
+  let looked = 0;
   const ids = new Map<string, string>();
   for (const [index, request] of requests.entries()) {
+    if (refusals.length === MAX_REFUSALS || characters > MAX_REFUSAL_CHARACTERS) break;
+    looked += 1;
     try {
       const id = await check(request);
       const { name } = request;
@@ -86,11 +112,12 @@ async function requireAll(
     } catch (error) {
       const { code, detail, facts } = toEmrError(error);
       if (code === 'internal') throw error;
-      refusals.push({ index, code, detail, ...facts });
+      const refusal = { index, code, detail, ...facts };
+      refusals.push(refusal);
+      characters += JSON.stringify(refusal).length;
     }
   }
   if (refusals.length === 0) return;
-  throw new EmrError('batch_refused', `${refusals.length} of ${requests.length} merges cannot be run as asked.`, {
-    refusals,
-  });
+  const of = looked === requests.length ? looked : `the first ${looked} of ${requests.length}`;
+  throw new EmrError('batch_refused', `${refusals.length} of ${of} merges cannot be run as asked.`, { refusals });
 }

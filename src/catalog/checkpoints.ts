@@ -5,18 +5,23 @@ import { readFact } from './facts.js';
 import { keys } from './keys.js';
 import { type CheckpointFile, type CheckpointRecord, checkpointRecord } from './records.js';
 
-/** The record of a large model is megabytes of JSON, and every download looks at its base's. */
-const CACHED_RECORDS = 64;
+/**
+ * The record of a large model is megabytes of JSON, and every download looks at its base's. Held are so many tensors and
+ * files, of some 200 bytes each, of the records that were used last: two of the largest by default, or hundreds of usual ones.
+ */
+const CACHED_ENTRIES = 500_000;
+const entriesOf = ({ record }: { record: CheckpointRecord }) => 1 + record.tensors.length + record.files.length;
 
 export interface CheckpointCatalog {
   /** `unknown_checkpoint` if there is none. */
   get(namespace: string, name: string): Promise<CheckpointRecord>;
   find(namespace: string, name: string): Promise<CheckpointRecord | undefined>;
-  /** In order of name, those after `after`; at most `limit`, and whether there are more. */
-  list(
+  /** What `view` says of each, in order of name, those after `after`; at most `limit`, and whether there are more. */
+  list<V>(
     namespace: string,
     page: { after?: string; limit: number },
-  ): Promise<{ items: CheckpointRecord[]; more: boolean }>;
+    view: (record: CheckpointRecord) => V,
+  ): Promise<{ items: V[]; more: boolean }>;
   /**
    * Removes record and uploaded files, also those of an upload that was never completed; files that were registered in
    * place are left alone. `unknown_checkpoint` if there is nothing.
@@ -25,18 +30,23 @@ export interface CheckpointCatalog {
 }
 
 export function createCheckpointCatalog(store: Store): CheckpointCatalog {
-  const cache = new LRUCache<string, { version: string; record: CheckpointRecord }>({ max: CACHED_RECORDS });
+  const cache = new LRUCache<string, { version: string; record: CheckpointRecord }>({
+    maxSize: CACHED_ENTRIES,
+    sizeCalculation: entriesOf,
+  });
 
-  const find = async (namespace: string, name: string): Promise<CheckpointRecord | undefined> => {
+  const look = async (namespace: string, name: string, keep: boolean): Promise<CheckpointRecord | undefined> => {
     const key = keys.checkpointRecord(namespace, name);
     const info = await store.stat(key);
     if (info === undefined) return undefined;
     const cached = cache.get(key);
     if (cached?.version === info.version) return cached.record;
     const record = await readFact(store, key, checkpointRecord);
-    if (record) cache.set(key, { version: info.version, record });
+    if (record && keep) cache.set(key, { version: info.version, record });
     return record;
   };
+
+  const find = (namespace: string, name: string) => look(namespace, name, true);
 
   const anything = async (namespace: string, name: string): Promise<boolean> => {
     for await (const { objects } of store.list(keys.checkpoint(namespace, name))) if (objects.length > 0) return true;
@@ -50,17 +60,24 @@ export function createCheckpointCatalog(store: Store): CheckpointCatalog {
       if (record) return record;
       throw unknown(name);
     },
-    async list(namespace, { after = '', limit }) {
-      const items: CheckpointRecord[] = [];
+    async list<V>(
+      namespace: string,
+      { after = '', limit }: { after?: string; limit: number },
+      view: (record: CheckpointRecord) => V,
+    ) {
+      const items: V[] = [];
       for await (const { prefixes } of store.list(keys.checkpoints(namespace), { delimiter: true })) {
         for (const prefix of prefixes) {
           const name = prefix.slice(keys.checkpoints(namespace).length, -1);
           if (name <= after) continue;
           // A folder without a record is an upload that is not complete.
-          const record = await find(namespace, name);
-          if (record === undefined) continue;
-          if (items.length === limit) return { items, more: true };
-          items.push(record);
+          if (items.length === limit) {
+            if (await store.stat(keys.checkpointRecord(namespace, name))) return { items, more: true };
+            continue;
+          }
+          // One at a time, and none is kept: a page of large ones would not fit, and those in use would have to go.
+          const record = await look(namespace, name, false);
+          if (record) items.push(view(record));
         }
       }
       return { items, more: false };

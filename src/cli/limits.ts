@@ -4,8 +4,11 @@ import { MAX_PAGE } from '../api/schemas/common.js';
 import { MAX_FACT_BYTES } from '../catalog/facts.js';
 import { FORMAT_LIMITS, type FormatLimit, MAX_JSON_DEPTH } from '../checkpoint/limits.js';
 import { readConfig } from '../config.js';
+import { ERRORS } from '../errors.js';
 import { MAX_GLOB_STEPS, MAX_PATTERN } from '../merge/globs.js';
-import { MAX_PATTERNS, MAX_TASKS } from '../merge/request.js';
+import { MAX_LISTED } from '../merge/listed.js';
+import { MAX_TASKS } from '../merge/max-tasks.js';
+import { MAX_PATTERNS } from '../merge/request.js';
 import { MAX_MERGES } from '../merge/sweep.js';
 import {
   MAX_BATCH,
@@ -33,14 +36,15 @@ const formatLimit = (name: FormatLimit, write = count) => {
 
 /** What is limited, how far, and what a client gets beyond. */
 export function limits(): string[][] {
-  const { maxUploadBytes, maxJsonBytes, limits, atOnce, maxTasks, maxWaitingMerges, maxConnections } = readConfig({});
+  const config = readConfig({});
+  const { maxUploadBytes, maxJsonBytes, limits, atOnce, maxTasks, maxWaitingMerges, maxConnections } = config;
   return [
     ['one upload request', `${bytes(maxUploadBytes)} (\`EMR_MAX_UPLOAD_BYTES\`)`, 'too_large'],
     ['uploads at a time', `${count(atOnce.uploads)} (\`EMR_MAX_UPLOADS\`)`, 'overloaded'],
     ['models rebuilt at a time', `${count(atOnce.reconstructions)} (\`EMR_MAX_RECONSTRUCTIONS\`)`, 'overloaded'],
     ['readings of stored files at a time', `${count(atOnce.downloads)} (\`EMR_MAX_DOWNLOADS\`)`, 'overloaded'],
     ['merges that wait', `${count(maxWaitingMerges)} (\`EMR_MAX_WAITING_MERGES\`)`, 'overloaded'],
-    ['connections', `${count(maxConnections)} (\`EMR_MAX_CONNECTIONS\`)`, ''],
+    ['connections', `${count(maxConnections)} (\`EMR_MAX_CONNECTIONS\`)`, 'closed'],
     ['requests of a connection without an answer', count(MAX_OPEN_ANSWERS), 'overloaded'],
     ['body in JSON', `${bytes(maxJsonBytes)} (\`EMR_MAX_JSON_BYTES\`)`, 'too_large'],
     ['parts of a form', count(formParts(limits.maxFiles)), 'too_large'],
@@ -56,6 +60,13 @@ export function limits(): string[][] {
     ['nesting of an index', count(MAX_JSON_DEPTH), 'index_invalid'],
     ['record of a checkpoint', bytes(MAX_FACT_BYTES), 'too_large'],
     ['tasks of a merge', `${count(maxTasks)} (\`EMR_MAX_TASKS\`, up to ${count(MAX_TASKS.ceiling)})`, 'too_large'],
+    [
+      'tensor names times checkpoints of a merge',
+      `${count(config.maxPlanCells)} (\`EMR_MAX_PLAN_CELLS\`)`,
+      'too_large',
+    ],
+    ['the same, of all merges of a batch', `${count(config.maxBatchCells)} (\`EMR_MAX_BATCH_CELLS\`)`, 'too_large'],
+    ['conflicts and warnings that a plan lists', count(MAX_LISTED), 'counted'],
     ['patterns in `include`, in `exclude`', count(MAX_PATTERNS), 'invalid_request'],
     ['one pattern', `${count(MAX_PATTERN)} characters`, 'invalid_request'],
     ['matching patterns with tensor names', `${count(MAX_GLOB_STEPS)} steps`, 'invalid_request'],
@@ -65,5 +76,5 @@ export function limits(): string[][] {
     ['data set of a job', bytes(MAX_DATASET_BYTES), 'model_too_large'],
     ['all models and data sets of a job', bytes(MAX_TOTAL_BYTES), 'model_too_large'],
     ['batch of a job', count(MAX_BATCH), 'invalid_request'],
-  ].map(([what, limit, code]) => [what!, limit!, code === '' ? 'closed' : `\`${code}\``]);
+  ].map(([what, limit, code]) => [what!, limit!, code! in ERRORS ? `\`${code}\`` : code!]);
 }

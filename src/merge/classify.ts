@@ -2,6 +2,7 @@ import type { CheckpointRecord, RecordedTensor } from '../catalog/records.js';
 import { compareUtf8 } from '../checkpoint/order.js';
 import { elementCount, isFloat } from '../dtype.js';
 import { globMatcher } from './globs.js';
+import { createListing, type Listed, type Listing } from './listed.js';
 import type { MergeRequest } from './request.js';
 
 /** SEMANTICS, "Which tensors are merged". */
@@ -42,7 +43,7 @@ export interface Classification {
   /** Every name in the union of base and tasks, in UTF-8 byte order. */
   readonly tensors: readonly ClassifiedTensor[];
   /** What `strict` refuses: each tensor that would be kept per task without having been excluded. */
-  readonly implicit: readonly Conflict[];
+  readonly implicit: Listed<Conflict>;
 }
 
 export interface ClassifyInput {
@@ -58,7 +59,8 @@ export function classifyTensors({ base, tasks, request }: ClassifyInput): Classi
   const names = [...new Set([ofBase, ...ofTasks].flatMap((map) => [...map.keys()]))].sort(compareUtf8);
   const included = request.include ? globMatcher(request.include) : () => true;
   const excluded = request.exclude ? globMatcher(request.exclude) : () => false;
-  const implicit: Conflict[] = [];
+  const implicit = createListing<Conflict>();
+  const taskNames = tasks.map((task) => task.name);
 
   const tensors = names.map((name): ClassifiedTensor => {
     const inBase = ofBase.get(name);
@@ -70,14 +72,8 @@ export function classifyTensors({ base, tasks, request }: ClassifyInput): Classi
       return { ...tensor, class: 'base_shared', reason: 'not_float' };
     }
     if (!included(name) || excluded(name)) return { ...tensor, class: 'task_specific', reason: 'excluded' };
-    const found = conflictsOf(
-      name,
-      inBase,
-      inTasks,
-      tasks.map((task) => task.name),
-    );
-    implicit.push(...found);
-    return found[0] ? { ...tensor, class: 'task_specific', reason: found[0].kind } : { ...tensor, class: 'merged' };
+    const reason = addConflicts(implicit, tensor, taskNames);
+    return reason ? { ...tensor, class: 'task_specific', reason } : { ...tensor, class: 'merged' };
   });
   return { tensors, implicit };
 }
@@ -95,30 +91,47 @@ export function sameShape(a: { readonly shape: readonly number[] }, b: { readonl
   return a.shape.length === b.shape.length && a.shape.every((size, axis) => size === b.shape[axis]);
 }
 
-/** What keeps a tensor from being merged, task by task; empty if it can be. */
-function conflictsOf(
-  tensor: string,
-  base: RecordedTensor | undefined,
-  inTasks: readonly (RecordedTensor | undefined)[],
+type UnclassifiedTensor = Pick<ClassifiedTensor, 'name' | 'base' | 'tasks'>;
+
+/** Adds what keeps a tensor from being merged, task by task; the kind of the first, undefined if it can be merged. */
+function addConflicts(
+  to: Listing<Conflict>,
+  { name, base, tasks }: UnclassifiedTensor,
   taskNames: readonly string[],
-): Conflict[] {
-  return inTasks.flatMap((inTask, t): Conflict[] => {
+): ConflictKind | undefined {
+  let first: ConflictKind | undefined;
+  for (const [t, inTask] of tasks.entries()) {
+    const kind = conflictKind(base, inTask);
+    if (kind === undefined) continue;
+    first ??= kind;
     const task = taskNames[t]!;
-    const conflict = (kind: ConflictKind, detail: string) => [{ kind, tensor, task, detail }];
-    if (inTask === undefined) return base ? conflict('missing_in_task', `${task} has no tensor ${tensor}.`) : [];
-    if (base === undefined) return conflict('not_in_base', `${tensor} of ${task} is not in the base.`);
-    if (!sameShape(base, inTask)) {
-      const shapes = `[${inTask.shape}] in ${task} and [${base.shape}] in the base`;
-      return conflict('shape_mismatch', `${tensor} has shape ${shapes}.`);
-    }
-    if (isFloat(base.dtype) && isFloat(inTask.dtype)) return [];
-    if (base.dtype !== inTask.dtype) {
-      return conflict('dtype_mismatch', `${tensor} is ${inTask.dtype} in ${task} and ${base.dtype} in the base.`);
-    }
-    if (sameBytes(base, inTask)) return [];
-    return conflict('values_differ', `${tensor} (${base.dtype}) of ${task} differs from the base.`);
-  });
+    to.add(() => ({ kind, tensor: name, task, detail: DETAILS[kind](name, task, base!, inTask!) }));
+  }
+  return first;
 }
+
+type OfTensor = Exclude<ConflictKind, 'nothing_to_merge' | 'method_parameters' | 'statistics_mismatch'>;
+
+function conflictKind(base: RecordedTensor | undefined, inTask: RecordedTensor | undefined): OfTensor | undefined {
+  if (inTask === undefined) return base ? 'missing_in_task' : undefined;
+  if (base === undefined) return 'not_in_base';
+  if (!sameShape(base, inTask)) return 'shape_mismatch';
+  if (isFloat(base.dtype) && isFloat(inTask.dtype)) return undefined;
+  if (base.dtype !== inTask.dtype) return 'dtype_mismatch';
+  return sameBytes(base, inTask) ? undefined : 'values_differ';
+}
+
+/** Each is called where the tensors that it reads are there. */
+const DETAILS: Record<OfTensor, (name: string, task: string, base: RecordedTensor, inTask: RecordedTensor) => string> =
+  {
+    missing_in_task: (name, task) => `${task} has no tensor ${name}.`,
+    not_in_base: (name, task) => `${name} of ${task} is not in the base.`,
+    shape_mismatch: (name, task, base, inTask) =>
+      `${name} has shape [${inTask.shape}] in ${task} and [${base.shape}] in the base.`,
+    dtype_mismatch: (name, task, base, inTask) =>
+      `${name} is ${inTask.dtype} in ${task} and ${base.dtype} in the base.`,
+    values_differ: (name, task, base) => `${name} (${base.dtype}) of ${task} differs from the base.`,
+  };
 
 /** Elements of a tensor. */
 export function elementsOf(tensor: { readonly shape: readonly number[] }): number {

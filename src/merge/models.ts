@@ -13,10 +13,16 @@ import { requireResult } from './require-result.js';
 import { loadMergeOutput, loadTaskModel, type MergeOutput, requireBase, type TaskModel } from './task-model.js';
 import { type Rendering, shardIndexFile, taskModelFile, type VirtualFile } from './virtual-file.js';
 
-/** Headers and figures of a task are a few hundred KB for a large model; the least recently used are read again. */
-const CACHED_TASKS = 64;
-/** Their reports, of up to some MB each, are most of the time to the first byte. */
-const CACHED_MERGES = 8;
+/**
+ * Of tensors in headers and layouts, some 200 bytes each, by the tasks that were used last: hundreds of usual models, or
+ * one of the largest. Others are read again.
+ */
+const CACHED_ENTRIES = 1_000_000;
+const entriesOf = ({ layout, output, mask, extras, base }: TaskModel) =>
+  1 + layout.tensors.length + output.size + (mask?.size ?? 0) + extras.size + base.tensors.length;
+/** Of figures in reports, for each tensor and task: to read them is most of the time to the first byte. */
+const CACHED_FIGURES = 1_000_000;
+const figuresOf = ({ places, report }: MergeOutput) => 1 + places.size * (1 + Object.keys(report.tasks).length);
 
 /** A file that can be sent: its size and tag are known before its bytes. */
 export interface Download {
@@ -50,9 +56,9 @@ export interface ModelsOptions {
 }
 
 export function createModels({ store, checkpoints, merges, reconstructor }: ModelsOptions): Models {
-  const cache = new LRUCache<string, TaskModel>({ max: CACHED_TASKS });
+  const cache = new LRUCache<string, TaskModel>({ maxSize: CACHED_ENTRIES, sizeCalculation: entriesOf });
   /** By attempt. */
-  const outputs = new LRUCache<string, MergeOutput>({ max: CACHED_MERGES });
+  const outputs = new LRUCache<string, MergeOutput>({ maxSize: CACHED_FIGURES, sizeCalculation: figuresOf });
 
   const resultOf = async (namespace: string, fact: RequestFact): Promise<ResultFact> => {
     return requireResult(fact.id, await merges.outcome(namespace, fact.id));

@@ -4,6 +4,7 @@ import type { SafetensorsLayout, TensorSpec } from '../checkpoint/types.js';
 import { type FloatDtype, isFloat } from '../dtype.js';
 import { bundlePaths, type TaskLayout } from './bundle.js';
 import { type ClassifiedTensor, type Conflict, classifyTensors, elementsOf, sameBytes } from './classify.js';
+import { createListing, type Listed, MAX_LISTED } from './listed.js';
 import type { MethodTensor, TileProgram } from './methods/types.js';
 import { patternWarnings } from './pattern-warnings.js';
 import { methodOf } from './registry.js';
@@ -53,7 +54,11 @@ export interface MergePlan {
   readonly base: CheckpointRecord;
   readonly tasks: readonly TaskPlan[];
   readonly tensors: readonly ClassifiedTensor[];
+  /** The first MAX_LISTED of them. */
   readonly conflicts: readonly Conflict[];
+  /** Of all, listed or not. */
+  readonly conflictCount: number;
+  /** The first MAX_LISTED of them, and how many there are more. */
   readonly warnings: readonly string[];
   /** In the order of their bytes in the output. */
   readonly merged: readonly MergedTensor[];
@@ -104,26 +109,31 @@ export function planMerge({ request, base, tasks }: PlanInput): MergePlan {
   const place = new Map(output.tensors.map((tensor, index) => [tensor.name, index]));
   merged.sort((a, b) => place.get(a.name)! - place.get(b.name)!);
 
-  const conflicts: Conflict[] = method
-    .check(request.method, context, methodTensors)
-    .map((detail) => ({ kind: 'method_parameters', detail }));
-  conflicts.push(...(fitted?.conflicts ?? []));
-  if (request.strict) conflicts.push(...implicit);
-  if (merged.length === 0) {
-    conflicts.push({ kind: 'nothing_to_merge', detail: 'No tensor is float, of one shape everywhere, and included.' });
+  const conflicts = createListing<Conflict>();
+  for (const detail of method.check(request.method, context, methodTensors)) {
+    conflicts.add(() => ({ kind: 'method_parameters', detail }));
   }
+  if (fitted) conflicts.addAll(fitted.conflicts);
+  if (merged.length === 0) {
+    const detail = 'No tensor is float, of one shape everywhere, and included.';
+    conflicts.add(() => ({ kind: 'nothing_to_merge', detail }));
+  }
+  if (request.strict) conflicts.addAll(implicit);
   return {
     request,
     base,
     tasks: tasks.map((task, t) => planTask(task, t, tensors)),
     tensors,
-    conflicts,
-    warnings: [
-      ...patternWarnings(request, tensors),
-      ...f64Warnings(merged),
-      ...(wanted?.kind === 'gram' ? gramWarnings(merged) : []),
-      ...(request.strict ? [] : implicit.map((conflict) => `${conflict.detail} Kept as it is.`)),
-    ],
+    conflicts: conflicts.items,
+    conflictCount: conflicts.count,
+    warnings: warningsOf(
+      [
+        ...patternWarnings(request, tensors),
+        ...f64Warnings(merged),
+        ...(wanted?.kind === 'gram' ? gramWarnings(merged) : []),
+      ],
+      request.strict ? undefined : implicit,
+    ),
     merged,
     output,
     mask: modulated
@@ -166,6 +176,16 @@ function planTask({ name, record, statistics }: PlanTask, t: number, tensors: re
   };
 }
 
+function warningsOf(own: readonly string[], kept: Listed<Conflict> | undefined): string[] {
+  const warnings = createListing<string>();
+  for (const warning of own) warnings.add(() => warning);
+  if (kept) {
+    warnings.addAll({ count: kept.count, items: kept.items.map(({ detail }) => `${detail} Kept as it is.`) });
+  }
+  const more = warnings.count - warnings.items.length;
+  return more === 0 ? [...warnings.items] : [...warnings.items, `And ${more} more.`];
+}
+
 function f64Warnings(merged: readonly MergedTensor[]): string[] {
   return merged
     .filter((tensor) => [tensor.base, ...tensor.tasks].some((input) => input.dtype === 'F64'))
@@ -175,7 +195,9 @@ function f64Warnings(merged: readonly MergedTensor[]): string[] {
 /** RegMean has its name from linear layers alone; what becomes of the others must not be a surprise. */
 function gramWarnings(merged: readonly MergedTensor[]): string[] {
   const averaged = merged.filter(({ n, statistics }) => n > 0 && statistics === undefined).map(({ name }) => name);
-  return averaged.length === 0 ? [] : [`Averaged, since they have no Gram matrices: ${averaged.join(', ')}.`];
+  if (averaged.length === 0) return [];
+  const more = averaged.length > MAX_LISTED ? `, and ${averaged.length - MAX_LISTED} more` : '';
+  return [`Averaged, since they have no Gram matrices: ${averaged.slice(0, MAX_LISTED).join(', ')}${more}.`];
 }
 
 export interface PlannedFile {

@@ -5,13 +5,9 @@ import { EmrError } from '../errors.js';
 import { ENGINE_NAMES } from '../kernels/types.js';
 import { NAME_PATTERN, NO_MERGE_ID_PATTERN } from '../names.js';
 import { globPattern } from './globs.js';
+import { MAX_TASKS } from './max-tasks.js';
 import { methodParams } from './registry.js';
 
-/**
- * The paper merges 30; each task costs read buffers, open files and a mask, so a few hundred are served by the same code.
- * Operators set how many (EMR_MAX_TASKS), up to the most that are tested.
- */
-export const MAX_TASKS = { usual: 256, ceiling: 1024 } as const;
 /** `too_large` beyond what the operator has set. */
 export function requireTasks(count: number, limit: number): void {
   if (count <= limit) return;

@@ -2,6 +2,7 @@
 import type { CheckpointRecord, RecordedTensor } from '../catalog/records.js';
 import { isFloat } from '../dtype.js';
 import { type Conflict, sameShape } from './classify.js';
+import { createListing, type Listed } from './listed.js';
 import type { Statistics } from './methods/types.js';
 
 export interface StatisticsTask {
@@ -10,7 +11,7 @@ export interface StatisticsTask {
 }
 
 export interface FittedStatistics {
-  readonly conflicts: readonly Conflict[];
+  readonly conflicts: Listed<Conflict>;
   /** Of every task, by tensor; a tensor without Gram matrices is not there. */
   readonly ofTensor: ReadonlyMap<string, readonly RecordedTensor[]>;
 }
@@ -26,17 +27,16 @@ export function fitStatistics(
   tasks: readonly StatisticsTask[],
   merged: readonly Weight[],
 ): FittedStatistics {
-  const strangers = Object.keys(of).filter((name) => !tasks.some((task) => task.name === name));
-  const conflicts: Conflict[] = strangers.map((task) => {
-    return misfit(`statistics names ${task}, which is no task of this merge.`, task);
-  });
-  conflicts.push(
-    ...tasks
-      .filter((task) => task.statistics === undefined)
-      .map(({ name }) => misfit(`statistics lacks task ${name}.`, name)),
-  );
+  const taskNames = new Set(tasks.map(({ name }) => name));
+  const conflicts = createListing<Conflict>();
+  for (const task of Object.keys(of).filter((name) => !taskNames.has(name))) {
+    conflicts.add(() => misfit(`statistics names ${task}, which is no task of this merge.`, task));
+  }
+  for (const { name } of tasks.filter((task) => task.statistics === undefined)) {
+    conflicts.add(() => misfit(`statistics lacks task ${name}.`, name));
+  }
   const ofTensor = new Map<string, readonly RecordedTensor[]>();
-  if (conflicts.length > 0) return { conflicts, ofTensor };
+  if (conflicts.count > 0) return { conflicts, ofTensor };
 
   const known = tasks.map(({ statistics }) => new Map(statistics!.tensors.map((tensor) => [tensor.name, tensor])));
   for (const weight of merged) {
@@ -46,15 +46,15 @@ export function fitStatistics(
     if (kind === 'gram' && found.every((one) => one === undefined)) continue;
     // Either side of a weight may be its inputs, but not one for this task and the other for that.
     const side = found.find((one) => one && fitsSide(weight, one))?.shape[0];
-    const problems = found.flatMap((one, t) => {
+    const before = conflicts.count;
+    for (const [t, one] of found.entries()) {
       const problem = kind === 'gram' ? gramProblem(weight, one, side) : diagonalProblem(weight, one);
-      return problem ? [misfit(`${problem} of ${tasks[t]!.name}.`, tasks[t]!.name, weight.name)] : [];
-    });
-    conflicts.push(...problems);
-    if (problems.length === 0) ofTensor.set(weight.name, found as RecordedTensor[]);
+      if (problem) conflicts.add(() => misfit(`${problem} of ${tasks[t]!.name}.`, tasks[t]!.name, weight.name));
+    }
+    if (conflicts.count === before) ofTensor.set(weight.name, found as RecordedTensor[]);
   }
-  if (kind === 'gram' && conflicts.length === 0 && ofTensor.size === 0) {
-    conflicts.push(misfit('No merged tensor has a Gram matrix: their names are those of the weights.'));
+  if (kind === 'gram' && conflicts.count === 0 && ofTensor.size === 0) {
+    conflicts.add(() => misfit('No merged tensor has a Gram matrix: their names are those of the weights.'));
   }
   return { conflicts, ofTensor };
 }

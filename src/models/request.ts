@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
+import { MAX_TASKS } from '../merge/max-tasks.js';
 import { RESCALERS, SCOPES, STEPS } from '../merge/methods/emr.js';
-import { canonicalJson, distinctNames, globs, MAX_TASKS, name } from '../merge/request.js';
+import { canonicalJson, distinctNames, globs, name } from '../merge/request.js';
 import { MAX_BATCH } from './limits.js';
 
 const DEFAULT_BATCH = 256;

@@ -5,6 +5,7 @@ import type { JobCatalog } from '../catalog/jobs.js';
 import type { MergeCatalog } from '../catalog/merges.js';
 import { isKnown } from '../catalog/runs.js';
 import { EmrError } from '../errors.js';
+import { requirePlannable } from '../merge/plan-cells.js';
 import { requireTasks } from '../merge/request.js';
 import type { WorkQueue } from '../queue/types.js';
 import type { Inputs } from './inputs.js';
@@ -35,15 +36,20 @@ export interface JobSubmitOptions {
   readonly queue: WorkQueue;
   /** Of one job. */
   readonly maxTasks: number;
+  readonly maxPlanCells: number;
   readonly now: () => number;
   /** An accepted job that could not be queued; the reconciler will do it. */
   readonly onQueueError: (error: unknown) => void;
 }
 
 export function createJobSubmitter(options: JobSubmitOptions): JobSubmitter {
-  const { jobs, inputs, queue, maxTasks, now, onQueueError } = options;
+  const { jobs, inputs, queue, maxTasks, maxPlanCells, now, onQueueError } = options;
   const identify = async (namespace: string, asked: JobRequest) => {
-    if ('tasks' in asked) requireTasks(asked.tasks.length, maxTasks);
+    if ('tasks' in asked) {
+      requireTasks(asked.tasks.length, maxTasks);
+      const planned = [asked.base, ...asked.tasks.map(({ checkpoint }) => checkpoint)];
+      requirePlannable(await Promise.all(planned.map((name) => inputs.record(namespace, name))), maxPlanCells);
+    }
     const type = jobTypeOf(asked);
     const request = await type.check(namespace, asked, inputs);
     const names = [...new Set(type.checkpoints(request))].sort();

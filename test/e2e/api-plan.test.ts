@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
-import { MAX_TASKS } from '../../src/merge/request.js';
+import { MAX_TASKS } from '../../src/merge/max-tasks.js';
 import { family, integers, randomTensor, singleFile } from '../helpers/model-files.js';
 import { f32 } from '../helpers/safetensors-file.js';
 import { type Json, testServer } from '../helpers/server.js';

@@ -70,6 +70,12 @@ test('what a merge would write counts before it is accepted', async () => {
   assert.equal(refused.status, 429);
   assert.ok(Number(refused.headers.get('retry-after')) > 0);
   assert.equal(await codeOf(refused), 'too_many_running');
+  const evaluated = { merges: [json], evaluate: { t: 'data' } };
+  const problem = await server.refuse('too_many_running', 429, 'POST', '/v1/batches', {
+    json: evaluated,
+    headers: one,
+  });
+  assert.equal(problem.asked, 2, 'the jobs that evaluate its merges count');
   assert.deepEqual((await server.expect(200, 'GET', '/v1/merges', { headers })).items, []);
   const plenty = await bearer(apiKeys, { namespace: 'merging', limits: { running: 1, stored_bytes: 10 ** 9 } });
   await server.expect(202, 'POST', '/v1/merges', { json, headers: plenty });

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { FORMAT_LIMITS, type FormatLimit } from '../../src/checkpoint/limits.js';
 import type { ErrorCode } from '../../src/errors.js';
-import { MAX_TASKS } from '../../src/merge/request.js';
+import { MAX_TASKS } from '../../src/merge/max-tasks.js';
 import { singleFile } from '../helpers/model-files.js';
 import { f32, rawSafetensors, safetensorsFile } from '../helpers/safetensors-file.js';
 import { problemOf, type TestServer, testServer } from '../helpers/server.js';
@@ -93,6 +93,8 @@ const low = await testServer({
   EMR_FILE_ROOTS: root,
   EMR_MAX_JSON_BYTES: String(LOW_JSON),
   EMR_MAX_TASKS: '2',
+  EMR_MAX_PLAN_CELLS: '5',
+  EMR_MAX_BATCH_CELLS: '6',
   ...Object.fromEntries(Object.values(CASES).map((one) => [FORMAT_LIMITS[one.limit].variable, String(one.low)])),
 });
 const high = await testServer({
@@ -164,6 +166,25 @@ test('tasks of a merge', async () => {
   }
   const json = { base: 'many', tasks: tasks(MAX_TASKS.ceiling + 1) };
   await high.refuse('invalid_request', 400, 'POST', '/v1/merges', { json });
+});
+
+test('names of tensors times checkpoints, of a merge and of a batch', async () => {
+  await low.upload('one-name', singleFile([f32('v', [1])]));
+  await low.upload('two-names', singleFile([f32('v', [1]), f32('w', [1])]));
+  const merge = (base: string, checkpoint: string, count: number) => ({
+    base,
+    tasks: upTo(count).map((t) => ({ name: `t${t}`, checkpoint })),
+  });
+  await low.expect(200, 'POST', '/v1/merges/plan', { json: merge('one-name', 'two-names', 1) });
+  const json = merge('one-name', 'two-names', 2);
+  for (const path of ['/v1/merges', '/v1/merges/plan']) {
+    const { cells, limit, setting } = await low.refuse('too_large', 413, 'POST', path, { json });
+    assert.deepEqual([cells, limit, setting], [6, 5, 'EMR_MAX_PLAN_CELLS']);
+  }
+  const merges = (counts: number[]) => ({ json: { merges: counts.map((one) => merge('one-name', 'one-name', one)) } });
+  const { cells, limit, setting } = await low.refuse('too_large', 413, 'POST', '/v1/batches', merges([1, 2, 1]));
+  assert.deepEqual([cells, limit, setting], [7, 6, 'EMR_MAX_BATCH_CELLS']);
+  await low.expect(202, 'POST', '/v1/batches', merges([1, 2]));
 });
 
 test('as many tasks as can be set', async () => {

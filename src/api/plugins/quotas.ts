@@ -9,8 +9,8 @@ import type { WorkQueue } from '../../queue/types.js';
 
 declare module 'fastify' {
   interface FastifyContextConfig {
-    /** What the route takes of a key's quotas: bytes that are sent, merges and what they will write, or one job. */
-    takes?: 'upload' | 'job' | ((body: unknown) => readonly MergeRequest[]);
+    /** What the route takes of a key's quotas: bytes that are sent, one job, or merges and what they will write. */
+    takes?: 'upload' | 'job' | ((body: unknown) => TakenMerges);
   }
   interface FastifyRequest {
     /** Gives back what was set aside for the request. */
@@ -18,9 +18,15 @@ declare module 'fastify' {
   }
 }
 
+export interface TakenMerges {
+  readonly merges: readonly MergeRequest[];
+  /** These, and the jobs that evaluate them. */
+  readonly runs: number;
+}
+
 export interface QuotaOptions {
   readonly queue: Pick<WorkQueue, 'counts'>;
-  readonly submitter: Pick<Submitter, 'plan'>;
+  readonly submitter: Pick<Submitter, 'plan' | 'requireBatch'>;
   readonly storedBytes: StoredBytes;
 }
 
@@ -35,17 +41,16 @@ export const quotas = fp<QuotaOptions>(
       const { takes } = request.routeOptions.config;
       if (takes === undefined || request.access === null) return;
       const { limits, namespace } = request.access;
-      const merges = typeof takes === 'function' ? takes(request.body) : [];
+      const { merges, runs: asked } = typeof takes === 'function' ? takes(request.body) : { merges: [], runs: 1 };
       request.giveBack = [];
       if (limits.running !== undefined && takes !== 'upload') {
-        const asked = takes === 'job' ? 1 : merges.length;
         request.giveBack.push(runs.take(namespace, asked));
         const { waiting, active } = await queue.counts(namespace);
         requireRuns(limits.running, waiting + active, runs.of(namespace));
       }
       if (limits.stored_bytes !== undefined) {
-        const asked = takes === 'upload' ? lengthOf(request) : await outputOf(submitter, namespace, merges);
-        request.giveBack.push(bytes.take(namespace, asked));
+        const size = takes === 'upload' ? lengthOf(request) : await outputOf(submitter, namespace, merges);
+        request.giveBack.push(bytes.take(namespace, size));
         requireBytes(limits.stored_bytes, await storedBytes.of(namespace), bytes.of(namespace));
       }
     });
@@ -102,6 +107,7 @@ function lengthOf({ headers }: FastifyRequest): number {
 
 /** What the merges will write. Those that cannot be planned are refused by their route. */
 async function outputOf(submitter: QuotaOptions['submitter'], namespace: string, merges: readonly MergeRequest[]) {
+  await submitter.requireBatch(namespace, merges);
   let bytes = 0;
   for (const merge of merges) {
     const plan = await submitter.plan(namespace, merge).catch((error: unknown) => {

@@ -1,19 +1,21 @@
 import { z } from 'zod';
-import type { BatchFact } from '../../catalog/batches.js';
+import { type BatchFact, MAX_REFUSALS } from '../../catalog/batches.js';
+import { limitedRecord } from '../../merge/limited-record.js';
+import { MAX_TASKS } from '../../merge/max-tasks.js';
 import { mergeRequest, name } from '../../merge/request.js';
 import { expandSweep, MAX_MERGES, sweepGrid, sweepTemplate } from '../../merge/sweep.js';
 import type { Access } from '../../scopes.js';
 import type { Services } from '../../services.js';
 import { batchResults, resultRow, resultsTable } from '../batch-results.js';
 import { viewMerge } from '../merge-view.js';
+import type { TakenMerges } from '../plugins/quotas.js';
 import { requireRoom } from '../queue-room.js';
 import { batchId, refusals } from '../schemas/common.js';
 import { mergeView, webhook } from '../schemas/merge.js';
 import type { Api } from '../types.js';
 import { requireWebhook } from '../webhook-room.js';
 
-const evaluate = z
-  .record(name, name)
+const evaluate = limitedRecord(MAX_TASKS.ceiling, name, name)
   .optional()
   .describe('A labelled data set for each task to evaluate, by a job for each merge when it has succeeded.');
 
@@ -45,7 +47,11 @@ const batchView = z
 
 type BatchBody = z.output<typeof batchRequest>;
 
-const requestsOf = (body: BatchBody) => ('merges' in body ? body.merges : expandSweep(body.template, body.grid));
+/** The merges of a batch, and how many runs they are with the jobs that evaluate each. */
+function takenBy(body: BatchBody): TakenMerges {
+  const merges = 'merges' in body ? body.merges : expandSweep(body.template, body.grid);
+  return { merges, runs: merges.length * (1 + Object.keys(body.evaluate ?? {}).length) };
+}
 
 export function batchRoutes(app: Api, services: Services): void {
   const { batches, merges, submitter, webhooks } = services;
@@ -59,20 +65,21 @@ export function batchRoutes(app: Api, services: Services): void {
   app.post(
     '/v1/batches',
     {
-      config: { scope: 'write', takes: (body) => requestsOf(body as BatchBody) },
+      config: { scope: 'write', takes: (body) => takenBy(body as BatchBody) },
       schema: {
         tags: ['batches'],
         summary: 'Many merges in one call',
         description:
           'A list, or a sweep: a template and a grid of methods and parameters. All or none: if one request is refused, ' +
-          'none is accepted and every refusal is listed. A webhook is told of the end of each merge.',
+          `none is accepted and the refusals are listed, up to ${MAX_REFUSALS}. A webhook is told of the end of each merge.`,
         body: batchRequest,
-        response: { 202: batchView, ...refusals(400, 403, 404, 409, 422, 503) },
+        response: { 202: batchView, ...refusals(400, 403, 404, 409, 413, 422, 503) },
       },
     },
     async ({ body, access }, reply) => {
-      const requests = requestsOf(body);
-      await requireRoom(services, requests, (one) => submitter.isKnown(access.namespace, one));
+      const { merges: requests, runs } = takenBy(body);
+      await submitter.requireBatch(access.namespace, requests);
+      await requireRoom(services, runs, () => batches.countFresh(access.namespace, requests, body.evaluate));
       await requireWebhook(services, access.namespace, requests, body.webhook?.url);
       const fact = await batches.submit(access.namespace, requests, body.evaluate);
       for (const merge of fact.merges) await webhooks.expect(access.namespace, merge, body.webhook?.url);

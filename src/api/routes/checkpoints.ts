@@ -21,8 +21,9 @@ export function checkpointRoutes(app: Api, { checkpoints, merges, jobs }: Servic
     },
     async ({ query, access }) => {
       const after = query.cursor === undefined ? {} : { after: query.cursor };
-      const { items, more } = await checkpoints.list(access.namespace, { ...after, limit: query.limit });
-      return { items: items.map(viewCheckpoint), ...(more ? { next_cursor: items.at(-1)!.name } : {}) };
+      const page = { ...after, limit: query.limit };
+      const { items, more } = await checkpoints.list(access.namespace, page, viewCheckpoint);
+      return { items, ...(more ? { next_cursor: items.at(-1)!.name } : {}) };
     },
   );
 

@@ -34,7 +34,7 @@ export function jobRoutes(app: Api, services: Services): void {
       },
     },
     async ({ body, access }, reply) => {
-      await requireRoom(services, [body], (one) => jobSubmitter.isKnown(access.namespace, one));
+      await requireRoom(services, 1, async () => ((await jobSubmitter.isKnown(access.namespace, body)) ? 0 : 1));
       const { fact, created } = await jobSubmitter.submit(access.namespace, body);
       reply.header('location', `/v1/jobs/${fact.id}`);
       return reply.status(created ? 202 : 200).send(await viewJob(services, access.namespace, fact));

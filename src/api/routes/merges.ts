@@ -1,5 +1,6 @@
 import { Readable } from 'node:stream';
 import { z } from 'zod';
+import { MAX_LISTED } from '../../merge/listed.js';
 import { mergeRequest } from '../../merge/request.js';
 import type { Services } from '../../services.js';
 import { viewMerge } from '../merge-view.js';
@@ -31,9 +32,9 @@ export function mergeRoutes(app: Api, services: Services): void {
       schema: {
         tags,
         summary: 'What a merge would do: classes, conflicts, sizes, memory',
-        description: 'Reads headers only and stores nothing. All conflicts are listed at once.',
+        description: `Reads headers only and stores nothing. All conflicts are listed at once, up to ${MAX_LISTED}.`,
         body: mergeRequest,
-        response: { 200: planView, ...refusals(400, 404) },
+        response: { 200: planView, ...refusals(400, 404, 413) },
       },
     },
     async ({ body, access }) => viewPlan(await submitter.plan(access.namespace, body), store, config.threads),
@@ -42,7 +43,7 @@ export function mergeRoutes(app: Api, services: Services): void {
   app.post(
     '/v1/merges',
     {
-      config: { scope: 'write', takes: (body) => [body as z.output<typeof mergeBody>] },
+      config: { scope: 'write', takes: (body) => ({ merges: [body as z.output<typeof mergeBody>], runs: 1 }) },
       schema: {
         tags,
         summary: 'Merge checkpoints',
@@ -50,11 +51,11 @@ export function mergeRoutes(app: Api, services: Services): void {
           'The same request on the same checkpoints is the same merge: the second answer is 200 with the first merge. ' +
           'One that failed or was cancelled is run again; until then its name is free for another merge.',
         body: mergeBody,
-        response: { 202: mergeView, 200: mergeView, ...refusals(400, 403, 404, 409, 422, 503) },
+        response: { 202: mergeView, 200: mergeView, ...refusals(400, 403, 404, 409, 413, 422, 503) },
       },
     },
     async ({ body: { webhook, ...request }, access }, reply) => {
-      await requireRoom(services, [request], (one) => submitter.isKnown(access.namespace, one));
+      await requireRoom(services, 1, async () => ((await submitter.isKnown(access.namespace, request)) ? 0 : 1));
       await requireWebhook(services, access.namespace, [request], webhook?.url);
       const { fact, created } = await submitter.submit(access.namespace, request);
       await webhooks.expect(access.namespace, fact.id, webhook?.url);

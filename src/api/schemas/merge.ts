@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { MAX_LISTED } from '../../merge/listed.js';
 import { mergeRequest } from '../../merge/request.js';
 import { MAX_URL_LENGTH } from '../../outbound/hosts.js';
 import { name } from './common.js';
@@ -54,10 +55,13 @@ export const planView = z
         reason: z.string().optional().describe('Why it is not merged.'),
       }),
     ),
-    conflicts: z.array(
-      z.object({ kind: z.string(), detail: z.string(), tensor: z.string().optional(), task: z.string().optional() }),
-    ),
-    warnings: z.array(z.string()),
+    conflicts: z
+      .array(
+        z.object({ kind: z.string(), detail: z.string(), tensor: z.string().optional(), task: z.string().optional() }),
+      )
+      .describe(`The first ${MAX_LISTED} of them.`),
+    conflict_count: z.int().describe('Of all, listed or not.'),
+    warnings: z.array(z.string()).describe(`The first ${MAX_LISTED} of them, and how many there are more.`),
     files: z.array(z.object({ path: z.string(), bytes: z.int() })).describe('Every artifact but report.json.'),
     input_bytes: z.int().describe('Weights and statistics that the merge reads, in all its passes.'),
     output_bytes: z.int(),

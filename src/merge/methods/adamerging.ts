@@ -1,14 +1,13 @@
 import { z } from 'zod';
 import { firstMatch, globPattern } from '../globs.js';
+import { byTask, limitedRecord } from '../limited-record.js';
 import { coefficient, ofTask, strangers } from './by-task.js';
 import { defineMethod } from './types.js';
 
 /** As many as layers of Task Arithmetic. */
 const MAX_PATTERNS = 10_000;
 
-const perTensor = z
-  .record(globPattern, coefficient)
-  .refine((given) => Object.keys(given).length <= MAX_PATTERNS, `at most ${MAX_PATTERNS} coefficients for each task`);
+const perTensor = limitedRecord(MAX_PATTERNS, globPattern, coefficient);
 
 type Coefficients = number | Readonly<Record<string, number>>;
 
@@ -18,11 +17,9 @@ export const adamerging = defineMethod({
   output: 'model',
   params: z.strictObject({
     type: z.literal('adamerging'),
-    coefficients: z
-      .record(z.string(), z.union([coefficient, perTensor]))
-      .describe(
-        'For each task by name one coefficient, or one for each tensor by its name or a pattern: a name counts before patterns, of which the first that matches counts.',
-      ),
+    coefficients: byTask(z.union([coefficient, perTensor])).describe(
+      'For each task by name one coefficient, or one for each tensor by its name or a pattern: a name counts before patterns, of which the first that matches counts.',
+    ),
     trimmed: z
       .strictObject({ density: z.number().positive().max(1).default(0.2) })
       .optional()

@@ -1,9 +1,10 @@
 import { z } from 'zod';
+import { byTask } from '../limited-record.js';
 import { MAX_COEFFICIENT, ofTask, strangers } from './by-task.js';
 import { defineMethod } from './types.js';
 
 /** Weights of a mean: each at least 0, and one above. */
-export const meanWeights = z.record(z.string(), z.number().nonnegative().max(MAX_COEFFICIENT));
+export const meanWeights = byTask(z.number().nonnegative().max(MAX_COEFFICIENT));
 
 /** What is wrong with the weights of a mean, as sentences. */
 export function checkWeights(weights: z.output<typeof meanWeights> | undefined, tasks: readonly string[]): string[] {

@@ -1,11 +1,12 @@
 import { z } from 'zod';
 import { NAME_PATTERN } from '../../names.js';
+import { byTask } from '../limited-record.js';
 import { checkWeights, meanWeights } from './average.js';
 import { ofTask } from './by-task.js';
 import { defineMethod } from './types.js';
 
 /** For each task, by name, the checkpoint that holds its statistics. */
-export const statisticsOfTasks = z.record(z.string(), z.string().regex(NAME_PATTERN));
+export const statisticsOfTasks = byTask(z.string().regex(NAME_PATTERN));
 
 /** A floor of 0 would divide 0 by 0 where no task has any information. */
 const LEAST_FLOOR = 1e-30;

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { firstMatch, globPattern } from '../globs.js';
+import { byTask } from '../limited-record.js';
 import { coefficient, ofTask, strangers } from './by-task.js';
 import { defineMethod } from './types.js';
 
@@ -13,8 +14,7 @@ export const taskArithmetic = defineMethod({
   params: z.strictObject({
     type: z.literal('task_arithmetic'),
     lambda: coefficient.default(0.3).describe('The scaling coefficient of every task vector.'),
-    lambdas: z
-      .record(z.string(), coefficient)
+    lambdas: byTask(coefficient)
       .optional()
       .describe('A coefficient for each task by name, in place of `lambda`; a task that is not named keeps `lambda`.'),
     layers: z

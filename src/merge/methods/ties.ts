@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { byTask } from '../limited-record.js';
 import { coefficient, ofTask, strangers } from './by-task.js';
 import { defineMethod, type TiesProgram, type TrimProgram } from './types.js';
 
@@ -31,8 +32,7 @@ export const ties = defineMethod({
     lambda: coefficient
       .optional()
       .describe('The scaling coefficient of the merged vector. Default: 1, and 0.3 for `vision`.'),
-    weights: z
-      .record(z.string(), coefficient)
+    weights: byTask(coefficient)
       .optional()
       .describe('Weight of each task by name, in `mergekit` and `peft`; 1 for a task that is not named.'),
   }),

@@ -24,7 +24,7 @@ async function appWith(running: number, queued: number) {
     counts: async (namespace?: string) =>
       namespace === 'ns' ? { waiting: queued - 1, active: 1 } : { waiting: 99, active: 99 },
   };
-  const submitter = { plan: () => assert.fail('nothing is planned') };
+  const submitter = { plan: () => assert.fail('nothing is planned'), requireBatch: async () => {} };
   await app.register(requestEnd);
   await app.register(problems);
   await app.register(fp(auth, { name: 'auth' }));

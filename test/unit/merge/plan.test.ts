@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { layoutSafetensors } from '../../../src/checkpoint/safetensors-layout.js';
 import type { FloatDtype } from '../../../src/dtype.js';
+import { MAX_LISTED } from '../../../src/merge/listed.js';
 import { memoryBytes } from '../../../src/merge/memory.js';
 import { type MergePlan, planMerge, plannedFiles } from '../../../src/merge/plan.js';
 import { inputBytes } from '../../../src/merge/stages.js';
@@ -103,6 +104,19 @@ test('strict makes every implicit extra a conflict, all of them at once', () => 
     'values_differ b task-1',
   ]);
   assert.deepEqual(plan.warnings, []);
+});
+
+test('conflicts, and warnings, are told up to a thousand; those beyond are counted', () => {
+  const half = MAX_LISTED / 2 + 1;
+  const many = (size: number) => Object.fromEntries(Array.from({ length: half }, (_, i) => [`t${i}`, ['F32', [size]]]));
+  const of = (request: object) => planOf({ ...w, ...many(1) }, [many(2), many(3)] as never, request);
+  const strict = of({ strict: true });
+  assert.deepEqual([strict.conflicts.length, strict.conflictCount], [MAX_LISTED, 2 * half + 1]);
+  assert.equal(strict.conflicts[0]!.kind, 'nothing_to_merge');
+  assert.deepEqual(strict.warnings, []);
+  const lenient = of({});
+  assert.deepEqual([lenient.conflicts.length, lenient.conflictCount], [1, 1]);
+  assert.deepEqual([lenient.warnings.length, lenient.warnings.at(-1)], [MAX_LISTED + 1, 'And 2 more.']);
 });
 
 test('a pattern that matches nothing, or nothing that is merged, is a warning, and changes nothing else', () => {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { MAX_TASKS, mergeId, mergeRequest } from '../../../src/merge/request.js';
+import { MAX_TASKS } from '../../../src/merge/max-tasks.js';
+import { mergeId, mergeRequest } from '../../../src/merge/request.js';
 import { requestOf } from '../../helpers/services.js';
 
 const TASKS = [
