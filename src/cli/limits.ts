@@ -1,4 +1,5 @@
 /** Every limit that a client may meet, for docs/operations.md: its value as the code has it. The reason is beside each. */
+import { constants } from 'node:buffer';
 import { formParts, MAX_OPEN_ANSWERS, MAX_PARAM_LENGTH } from '../api/limits.js';
 import { MAX_PAGE } from '../api/schemas/common.js';
 import { MAX_FACT_BYTES } from '../catalog/facts.js';
@@ -66,6 +67,7 @@ export function limits(): string[][] {
       'too_large',
     ],
     ['the same, of all merges of a batch', `${count(config.maxBatchCells)} (\`EMR_MAX_BATCH_CELLS\`)`, 'too_large'],
+    ['figures of a report', `${count(constants.MAX_STRING_LENGTH)} characters`, 'too_large'],
     ['conflicts and warnings that a plan lists', count(MAX_LISTED), 'counted'],
     ['patterns in `include`, in `exclude`', count(MAX_PATTERNS), 'invalid_request'],
     ['one pattern', `${count(MAX_PATTERN)} characters`, 'invalid_request'],

@@ -5,7 +5,7 @@
 import type { CheckpointRecord } from '../catalog/records.js';
 import { EmrError } from '../errors.js';
 
-/** 256 fine-tunes of a mixture of experts, of ten thousand tensors each, are 2.6 million. */
+/** Some seconds and hundreds of MiB. What a merge may have is less where its report would be too long (report-size.ts). */
 export const MAX_PLAN_CELLS = 4_000_000;
 /** Of all merges of a batch. A thousand of them with 20 tasks of a thousand tensors are 21 million; more are more batches. */
 export const MAX_BATCH_CELLS = 40_000_000;
@@ -27,8 +27,8 @@ export function requirePlannable(records: readonly Tensors[], limit: number): vo
 }
 
 /** `too_large`. */
-export function requireCells(cells: number, limit: number, setting: string): void {
+export function requireCells(cells: number, limit: number, setting: string, advice = ''): void {
   if (cells <= limit) return;
-  const detail = `Names of tensors times checkpoints are ${cells} or more; the limit is ${limit} (${setting}).`;
+  const detail = `Names of tensors times checkpoints are ${cells} or more; the limit is ${limit} (${setting}).${advice}`;
   throw new EmrError('too_large', detail, { cells, limit, setting });
 }

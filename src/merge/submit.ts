@@ -8,6 +8,7 @@ import type { WorkQueue } from '../queue/types.js';
 import { type MergePlan, planMerge } from './plan.js';
 import { countCells, requireCells, requirePlannable } from './plan-cells.js';
 import { statisticsOf } from './registry.js';
+import { requireReport } from './report-size.js';
 import { type MergeRequest, requireTasks } from './request.js';
 
 export interface Submission {
@@ -55,7 +56,9 @@ export function createSubmitter(options: SubmitOptions): Submitter {
     const tasks = request.tasks.map(({ name, checkpoint }, t) => {
       return { name, record: records.get(checkpoint)!, statistics: records.get(statistics?.[t] ?? '') };
     });
-    return planMerge({ request, base: records.get(request.base)!, tasks });
+    const planned = planMerge({ request, base: records.get(request.base)!, tasks });
+    requireReport(planned);
+    return planned;
   };
 
   const requireInputs = async (namespace: string, request: MergeRequest): Promise<MergeInputs> => {
@@ -85,7 +88,7 @@ export function createSubmitter(options: SubmitOptions): Submitter {
         last = { inputs, cells: countCells(records, maxBatchCells) };
       }
       total += last.cells;
-      requireCells(total, maxBatchCells, 'EMR_MAX_BATCH_CELLS');
+      requireCells(total, maxBatchCells, 'EMR_MAX_BATCH_CELLS', ' Ask for it as several batches.');
     }
   };
 
