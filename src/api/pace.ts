@@ -9,10 +9,11 @@ export interface PaceLimits {
 }
 
 /**
- * Some 2 KB/s, which every link reaches that could send a model at all; and time for a client to wait for its disk. Without a
- * bound a few clients that send a byte now and then would hold all places for uploads for ever.
+ * Some 2 KB/s, which every link reaches that could send a model at all. So long, that a network that is away for half a
+ * minute, after which TCP waits as long again, costs no upload; but before the connection is closed for being idle, so
+ * that the client is told. Without a bound a few that send a byte now and then would hold all places for uploads for ever.
  */
-export const UPLOAD_PACE: PaceLimits = { windowMs: 30_000, minBytes: 64 * 1024 };
+export const UPLOAD_PACE: PaceLimits = { windowMs: 100_000, minBytes: 200 * 1024 };
 
 export interface Pace {
   /** `source` as it is, until it is waited for too long: then `upload_stalled`. Several may share one pace, in turn. */

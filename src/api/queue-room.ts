@@ -15,6 +15,14 @@ export async function requireRoom(
   if (counts === undefined || asked <= room) return;
   const fresh = await countFresh();
   if (fresh === 0 || fresh <= room) return;
+  if (fresh > config.maxWaitingMerges) {
+    const detail = `${fresh} merges and jobs are asked for at once; ${config.maxWaitingMerges} may wait. Ask for fewer at a time.`;
+    throw new EmrError('too_large', detail, {
+      asked: fresh,
+      limit: config.maxWaitingMerges,
+      setting: 'EMR_MAX_WAITING_MERGES',
+    });
+  }
   throw new EmrError('overloaded', `${counts.waiting} merges and jobs wait already; try again when some have run.`, {
     waiting: counts.waiting,
     limit: config.maxWaitingMerges,

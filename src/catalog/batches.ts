@@ -27,7 +27,7 @@ export type BatchFact = z.output<typeof batchFact>;
 export interface Batches {
   /** All or none: if one request is refused, no merge of the batch is accepted, and the error lists the first refusals. */
   submit(namespace: string, requests: readonly MergeRequest[], evaluate?: EvaluationPlan): Promise<BatchFact>;
-  /** Merges and evaluations that `submit` would not find accepted already. Refuses merges that `submit` would refuse. */
+  /** Merges that `submit` would not find accepted already, and evaluations of those that it would. Refuses merges that `submit` would refuse. */
   countFresh(namespace: string, requests: readonly MergeRequest[], evaluate?: EvaluationPlan): Promise<number>;
   get(namespace: string, id: string): Promise<BatchFact>;
 }
@@ -70,7 +70,8 @@ export function createBatches({ store, submitter, merges: catalog, followUp, now
       const isBatchKnown = await store.stat(keys.batch(namespace, batchIdOf(ids, evaluate)));
       let fresh = 0;
       for (const id of ids) {
-        if (!(await isKnown(catalog, namespace, id))) fresh += 1 + evaluations;
+        // Its evaluations wait in no queue before it has succeeded.
+        if (!(await isKnown(catalog, namespace, id))) fresh += 1;
         else if (!isBatchKnown) fresh += evaluations;
       }
       return fresh;

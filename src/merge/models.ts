@@ -22,7 +22,9 @@ const entriesOf = ({ layout, output, mask, extras, base }: TaskModel) =>
   1 + layout.tensors.length + output.size + (mask?.size ?? 0) + extras.size + base.tensors.length;
 /** Of figures in reports, for each tensor and task: to read them is most of the time to the first byte. */
 const CACHED_FIGURES = 1_000_000;
-const figuresOf = ({ places, report }: MergeOutput) => 1 + places.size * (1 + Object.keys(report.tasks).length);
+const figuresOf = ({ places, report }: MergeOutput) =>
+  // The largest is held too, alone: to read it again for every task would take minutes.
+  Math.min(CACHED_FIGURES, 1 + places.size * (1 + Object.keys(report.tasks).length));
 
 /** A file that can be sent: its size and tag are known before its bytes. */
 export interface Download {

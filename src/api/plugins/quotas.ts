@@ -44,6 +44,7 @@ export const quotas = fp<QuotaOptions>(
       const { merges, runs: asked } = typeof takes === 'function' ? takes(request.body) : { merges: [], runs: 1 };
       request.giveBack = [];
       if (limits.running !== undefined && takes !== 'upload') {
+        requireEver(limits.running, asked);
         request.giveBack.push(runs.take(namespace, asked));
         const { waiting, active } = await queue.counts(namespace);
         requireRuns(limits.running, waiting + active, runs.of(namespace));
@@ -80,6 +81,13 @@ function createReservations() {
   };
 }
 
+/** To come again does not help who asks for more than the key may have at all. */
+function requireEver(limit: number, asked: number): void {
+  if (asked <= limit) return;
+  const detail = `${asked} merges and jobs are asked for at once; the key may have ${limit} that have not ended. Ask for fewer at a time.`;
+  throw new EmrError('too_large', detail, { limit, asked });
+}
+
 function requireRuns(limit: number, running: number, asked: number): void {
   if (running + asked <= limit) return;
   throw new EmrError('too_many_running', `The key may have ${limit} merges and jobs that have not ended.`, {
@@ -107,7 +115,7 @@ function lengthOf({ headers }: FastifyRequest): number {
 
 /** What the merges will write. Those that cannot be planned are refused by their route. */
 async function outputOf(submitter: QuotaOptions['submitter'], namespace: string, merges: readonly MergeRequest[]) {
-  await submitter.requireBatch(namespace, merges);
+  if (merges.length > 1) await submitter.requireBatch(namespace, merges);
   let bytes = 0;
   for (const merge of merges) {
     const plan = await submitter.plan(namespace, merge).catch((error: unknown) => {

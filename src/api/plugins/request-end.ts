@@ -47,11 +47,12 @@ function closeWithConnection(answer: ServerResponse, socket: Socket): number {
 
 /**
  * Ends a connection on which nothing moved for as long as one may be idle; not while its client has sent a whole request and
- * waits for us. With the answer the time begins anew.
+ * waits for us.
  */
 export function endIdle(socket: Socket): void {
   const waits = ({ req, headersSent }: ServerResponse) => req.complete && !headersSent;
   if (![...(openAnswers.get(socket) ?? [])].some(waits)) socket.destroy();
+  else if (socket.timeout) socket.setTimeout(socket.timeout); // it comes once only, and the answer may have to wait for others
 }
 
 /**
