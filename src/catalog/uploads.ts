@@ -62,15 +62,14 @@ export function createUploads({ store, ingest, checkpoints, maxBytes, now }: Upl
    */
   const discard = async (namespace: string, name: string, prefix: string): Promise<void> => {
     const record = await checkpoints.find(namespace, name);
-    if (!record?.files.some(({ location }) => location.key.startsWith(prefix))) await store.deletePrefix(prefix);
+    if (!record || !isUsedBy(record.files, prefix)) await store.deletePrefix(prefix);
   };
 
   /** What else was uploaded under the name, files that were sent again for one, is of no use any more. */
   const removeUnused = async (namespace: string, name: string, files: readonly IngestFile[]): Promise<void> => {
     for await (const { prefixes } of store.list(keys.uploads(namespace, name), { delimiter: true })) {
       for (const prefix of prefixes) {
-        const used = files.some(({ location }) => location.key.startsWith(prefix));
-        if (!used) await store.deletePrefix(prefix);
+        if (!isUsedBy(files, prefix)) await store.deletePrefix(prefix);
       }
     }
   };
@@ -155,3 +154,7 @@ export function createUploads({ store, ingest, checkpoints, maxBytes, now }: Upl
     },
   };
 }
+
+/** Whether any of a checkpoint's files lies below the prefix of an upload. */
+const isUsedBy = (files: readonly IngestFile[], prefix: string) =>
+  files.some(({ location }) => location.key.startsWith(prefix));
