@@ -2,8 +2,9 @@ import { EmrError } from '../errors.js';
 import type { Services } from '../services.js';
 
 /**
- * `overloaded` if so many merges and jobs wait that those `asked` for are too many. What was accepted before takes no room: who asks
- * again, not knowing that, gets the same answer as ever. A queue that does not answer says nothing.
+ * `overloaded` if so many merges and jobs wait that those `asked` for are too many, `too_large` if they are more than may
+ * ever wait. What was accepted before takes no room: who asks again, not knowing that, gets the same answer as ever. A
+ * queue that does not answer says nothing.
  */
 export async function requireRoom(
   { queue, config }: Pick<Services, 'queue' | 'config'>,

@@ -27,7 +27,10 @@ export type BatchFact = z.output<typeof batchFact>;
 export interface Batches {
   /** All or none: if one request is refused, no merge of the batch is accepted, and the error lists the first refusals. */
   submit(namespace: string, requests: readonly MergeRequest[], evaluate?: EvaluationPlan): Promise<BatchFact>;
-  /** Merges that `submit` would not find accepted already, and evaluations of those that it would. Refuses merges that `submit` would refuse. */
+  /**
+   * How many runs would wait at once: merges that `submit` would not find accepted already, and evaluations of those that it
+   * would. Refuses merges that `submit` would refuse.
+   */
   countFresh(namespace: string, requests: readonly MergeRequest[], evaluate?: EvaluationPlan): Promise<number>;
   get(namespace: string, id: string): Promise<BatchFact>;
 }

@@ -27,7 +27,10 @@ export function createLifecycle(
     Partial<Pick<MergeCatalog, 'sweep'>>,
   queue: WorkQueue,
 ): Lifecycle {
-  /** By namespace: how runs had ended that were looked at last. A success is for ever, and needs no look again. */
+  /**
+   * By namespace: how runs had ended that were looked at last. A success needs no look again: should it be taken back
+   * (catalog/attempts.ts), the worker that does so goes on with the merge.
+   */
   const ended = new Map<string, ReadonlyMap<string, Ended>>();
 
   const isOpen = async (namespace: string, id: string, opening: number) => {

@@ -26,7 +26,7 @@ export interface Submitter {
   check(namespace: string, request: MergeRequest): Promise<string>;
   /** Whether `submit` would only find the merge: waiting, running or done. Refuses what `submit` would refuse. */
   isKnown(namespace: string, request: MergeRequest): Promise<boolean>;
-  /** Accepts the merge and queues it; `merge_conflict` with every conflict, `name_taken`. */
+  /** Accepts the merge and queues it; `merge_conflict` with the first MAX_LISTED conflicts, `name_taken`. */
   submit(namespace: string, request: MergeRequest): Promise<Submission>;
 }
 

@@ -16,8 +16,9 @@ declare module 'fastify' {
 export type Places = Readonly<Record<PlaceKind, number>>;
 
 /**
- * Each upload, reconstruction and reading of stored files holds buffers and a share of a core for as long as it lasts. Beyond so many at once
- * all would be slow and memory without bound: who comes too many is asked to come again, before anything is read of him.
+ * Each upload, reconstruction and reading of stored files holds buffers and a share of a core for as long as it lasts.
+ * Beyond so many at once all would be slow and memory without bound: who comes too many is asked to come again, before
+ * anything is read of him.
  */
 export const places = fp<{ limits: Places }>(
   async (app, { limits }) => {
